@@ -1,0 +1,68 @@
+//! A gRPC server on a Unix socket that only its own user may open.
+
+use std::{io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+
+use tokio::{net::UnixListener, time::timeout};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::server::{Router, Server};
+use tracing::warn;
+
+/// A peer that answers no ping for this long is gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long calls may take to end once the server drains.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The longest path of a Unix socket, `sun_path` less its NUL (unix(7)).
+pub const MAX_SOCKET_PATH: usize = 107;
+
+/// Binds a socket with mode 0600, in place of what a dead process left there.
+///
+/// # Errors
+/// When the path is too long or cannot be bound.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        let message = format!("{} is longer than the {MAX_SOCKET_PATH} bytes of a socket's path", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    // Made closed, then opened to its owner: there is no moment at which another user could connect.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    let listener = bound?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// A server with the windows and pings that terminals need.
+pub fn server(stream_window: u32, connection_window: u32) -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .initial_stream_window_size(stream_window)
+        .initial_connection_window_size(connection_window)
+}
+
+/// Serves until `stop`, then lets calls under way end.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: UnixListener, router: Router, stop: CancellationToken) -> Result<(), tonic::transport::Error> {
+    let incoming = UnixListenerStream::new(listener);
+    let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = serving.as_mut() => return ended,
+        () = stop.cancelled() => {}
+    }
+    match timeout(DRAIN, serving).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            warn!("gRPC calls were still open at the end of the drain");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What every server does around its own work: logs and metrics, signals, health, sockets, problem+json.
+
+pub mod grpc;
+pub mod health;
+pub mod http;
+pub mod problem;
+pub mod shutdown;
+pub mod telemetry;

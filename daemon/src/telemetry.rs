@@ -1,0 +1,48 @@
+//! Logs to standard error, and the recorder behind `/metrics`.
+
+use std::io::IsTerminal;
+
+use clap::{Args, ValueEnum};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logging")]
+pub struct LogArgs {
+    /// What to log: a level, or directives such as `info,podling_gateway=debug`
+    #[arg(long, env = "PODLING_LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// How to write log lines: text for people, json for machines
+    #[arg(long, env = "PODLING_LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Sends log lines of this process to standard error.
+///
+/// # Errors
+/// When the directives cannot be parsed or a subscriber is installed already.
+pub fn start(args: &LogArgs) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&args.log)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal()).with_target(false)).try_init()?,
+        LogFormat::Json => registry.with(layer.json()).try_init()?,
+    }
+    Ok(())
+}
+
+/// Installs the process's metrics recorder; the handle renders it as Prometheus text.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
+    PrometheusBuilder::new().install_recorder()
+}

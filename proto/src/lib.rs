@@ -1,0 +1,23 @@
+//! The gRPC of Podling: generated types, and their conversions to and from those of the domain.
+//!
+//! The .proto files are the reference. Domain types cross this edge once, here.
+
+pub mod channel;
+pub mod convert;
+
+pub use generated::{control::v1 as control, terminal::v1 as terminal};
+
+/// The generated modules refer to each other by the nesting of their packages.
+#[expect(unreachable_pub, clippy::cast_possible_truncation, reason = "generated")]
+mod generated {
+    pub mod control {
+        pub mod v1 {
+            tonic::include_proto!("podling.control.v1");
+        }
+    }
+    pub mod terminal {
+        pub mod v1 {
+            tonic::include_proto!("podling.terminal.v1");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Frames of the WebSocket subprotocol `podling.v1`: one binary message each, the first byte is the type.
+//!
+//! Numbers are big-endian. Receivers ignore types that they do not know. The reference for clients is
+//! docs/protocol.md; a test there walks the same bytes.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::size::WindowSize;
+
+pub const SUBPROTOCOL: &str = "podling.v1";
+
+/// Set on frames at or below the head offset at attach: effects such as bell, clipboard and title are suppressed.
+pub const FLAG_REPLAY: u8 = 1;
+
+/// The first byte of each frame. Below 0x20 from the server, from 0x20 on from the client.
+pub mod kind {
+    pub const OUTPUT: u8 = 0x01;
+    pub const SNAPSHOT: u8 = 0x02;
+    pub const SKIPPED: u8 = 0x03;
+    pub const STAGE: u8 = 0x04;
+    pub const RESIZED: u8 = 0x05;
+    pub const VIEWERS: u8 = 0x06;
+    pub const LEASE: u8 = 0x07;
+    pub const RESUME: u8 = 0x08;
+    pub const EXIT: u8 = 0x09;
+    pub const ERROR: u8 = 0x0a;
+    pub const INPUT: u8 = 0x20;
+    pub const ACK: u8 = 0x21;
+    pub const RESIZE: u8 = 0x22;
+    pub const RESUME_ACK: u8 = 0x23;
+    pub const FOCUS: u8 = 0x24;
+    pub const LEASE_ASK: u8 = 0x25;
+}
+
+/// What a server sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerFrame {
+    /// `flags:u8 offset:u64 bytes…`; `offset` is that of the first byte.
+    Output { offset: u64, replay: bool, bytes: Bytes },
+    /// `json…`: `{"stage","elapsed_millis"}`. Stages are those of the session; `running` ends them.
+    Stage { json: String },
+    /// `rows:u16 cols:u16`: the window size from here on.
+    Resized(WindowSize),
+    /// `count:u32`: how many viewers are attached.
+    Viewers(u32),
+    /// `generation:u32 token…`: always the first frame. The client answers with `ResumeAck` at once.
+    Resume { generation: u32, token: String },
+    /// `json…`: `{"reason","exit_code","detail"}`. The last frame; close 1000 follows.
+    Exit { json: String },
+    /// `json…`: problem+json. A close follows.
+    Error { json: String },
+}
+
+impl ServerFrame {
+    pub fn encode(&self) -> Bytes {
+        match self {
+            ServerFrame::Output { offset, replay, bytes } => {
+                let mut buffer = BytesMut::with_capacity(10 + bytes.len());
+                buffer.put_u8(kind::OUTPUT);
+                buffer.put_u8(if *replay { FLAG_REPLAY } else { 0 });
+                buffer.put_u64(*offset);
+                buffer.put_slice(bytes);
+                buffer.freeze()
+            }
+            ServerFrame::Stage { json } => text(kind::STAGE, json),
+            ServerFrame::Resized(size) => sized(kind::RESIZED, *size),
+            ServerFrame::Viewers(count) => {
+                let mut buffer = BytesMut::with_capacity(5);
+                buffer.put_u8(kind::VIEWERS);
+                buffer.put_u32(*count);
+                buffer.freeze()
+            }
+            ServerFrame::Resume { generation, token } => {
+                let mut buffer = BytesMut::with_capacity(5 + token.len());
+                buffer.put_u8(kind::RESUME);
+                buffer.put_u32(*generation);
+                buffer.put_slice(token.as_bytes());
+                buffer.freeze()
+            }
+            ServerFrame::Exit { json } => text(kind::EXIT, json),
+            ServerFrame::Error { json } => text(kind::ERROR, json),
+        }
+    }
+
+    /// `Ok(None)` for a type this end does not know.
+    pub fn decode(mut bytes: Bytes) -> Result<Option<ServerFrame>, Truncated> {
+        let kind = take_u8(&mut bytes)?;
+        Ok(Some(match kind {
+            kind::OUTPUT => {
+                let flags = take_u8(&mut bytes)?;
+                ServerFrame::Output { replay: flags & FLAG_REPLAY != 0, offset: take_u64(&mut bytes)?, bytes }
+            }
+            kind::STAGE => ServerFrame::Stage { json: take_text(&bytes)? },
+            kind::RESIZED => ServerFrame::Resized(take_size(&mut bytes)?.ok_or(Truncated)?),
+            kind::VIEWERS => ServerFrame::Viewers(take_u32(&mut bytes)?),
+            kind::RESUME => ServerFrame::Resume { generation: take_u32(&mut bytes)?, token: take_text(&bytes)? },
+            kind::EXIT => ServerFrame::Exit { json: take_text(&bytes)? },
+            kind::ERROR => ServerFrame::Error { json: take_text(&bytes)? },
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// What a client sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientFrame {
+    /// `bytes…`, as typed.
+    Input(Bytes),
+    /// `offset:u64`: everything below was drawn or stored. Refills the credit.
+    Ack { offset: u64 },
+    /// `rows:u16 cols:u16`.
+    Resize(WindowSize),
+    /// `generation:u32`.
+    ResumeAck { generation: u32 },
+    /// No payload: the window became visible or was clicked.
+    Focus,
+}
+
+impl ClientFrame {
+    pub fn encode(&self) -> Bytes {
+        let mut buffer = BytesMut::new();
+        match self {
+            ClientFrame::Input(bytes) => {
+                buffer.put_u8(kind::INPUT);
+                buffer.put_slice(bytes);
+            }
+            ClientFrame::Ack { offset } => {
+                buffer.put_u8(kind::ACK);
+                buffer.put_u64(*offset);
+            }
+            ClientFrame::Resize(size) => return sized(kind::RESIZE, *size),
+            ClientFrame::ResumeAck { generation } => {
+                buffer.put_u8(kind::RESUME_ACK);
+                buffer.put_u32(*generation);
+            }
+            ClientFrame::Focus => buffer.put_u8(kind::FOCUS),
+        }
+        buffer.freeze()
+    }
+
+    /// `Ok(None)` for a type this end does not know, and for a window size out of range, which is ignored.
+    pub fn decode(mut bytes: Bytes) -> Result<Option<ClientFrame>, Truncated> {
+        let kind = take_u8(&mut bytes)?;
+        Ok(match kind {
+            kind::INPUT => Some(ClientFrame::Input(bytes)),
+            kind::ACK => Some(ClientFrame::Ack { offset: take_u64(&mut bytes)? }),
+            kind::RESIZE => take_size(&mut bytes)?.map(ClientFrame::Resize),
+            kind::RESUME_ACK => Some(ClientFrame::ResumeAck { generation: take_u32(&mut bytes)? }),
+            kind::FOCUS => Some(ClientFrame::Focus),
+            _ => None,
+        })
+    }
+}
+
+/// A frame that ends before its fields do, or text that is not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("frame is truncated or malformed")]
+pub struct Truncated;
+
+fn text(kind: u8, text: &str) -> Bytes {
+    let mut buffer = BytesMut::with_capacity(1 + text.len());
+    buffer.put_u8(kind);
+    buffer.put_slice(text.as_bytes());
+    buffer.freeze()
+}
+
+fn sized(kind: u8, size: WindowSize) -> Bytes {
+    let mut buffer = BytesMut::with_capacity(5);
+    buffer.put_u8(kind);
+    buffer.put_u16(size.rows());
+    buffer.put_u16(size.cols());
+    buffer.freeze()
+}
+
+fn take_u8(bytes: &mut Bytes) -> Result<u8, Truncated> {
+    bytes.try_get_u8().map_err(|_| Truncated)
+}
+
+fn take_u32(bytes: &mut Bytes) -> Result<u32, Truncated> {
+    bytes.try_get_u32().map_err(|_| Truncated)
+}
+
+fn take_u64(bytes: &mut Bytes) -> Result<u64, Truncated> {
+    bytes.try_get_u64().map_err(|_| Truncated)
+}
+
+fn take_text(bytes: &Bytes) -> Result<String, Truncated> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| Truncated)
+}
+
+fn take_size(bytes: &mut Bytes) -> Result<Option<WindowSize>, Truncated> {
+    let rows = bytes.try_get_u16().map_err(|_| Truncated)?;
+    let cols = bytes.try_get_u16().map_err(|_| Truncated)?;
+    Ok(WindowSize::new(rows.into(), cols.into()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn frames_round_trip() {
+        let size = WindowSize::new(40, 120).expect("a fair size");
+        for frame in [
+            ServerFrame::Output { offset: u64::MAX, replay: true, bytes: Bytes::from_static(b"\x1b[31mhi") },
+            ServerFrame::Stage { json: "{}".into() },
+            ServerFrame::Resized(size),
+            ServerFrame::Viewers(7),
+            ServerFrame::Resume { generation: 9, token: "a.b".into() },
+            ServerFrame::Exit { json: r#"{"exit_code":0}"#.into() },
+            ServerFrame::Error { json: "{}".into() },
+        ] {
+            assert_eq!(ServerFrame::decode(frame.encode()), Ok(Some(frame)));
+        }
+        for frame in [
+            ClientFrame::Input(Bytes::from_static(b"ls\r")),
+            ClientFrame::Ack { offset: 1 << 40 },
+            ClientFrame::Resize(size),
+            ClientFrame::ResumeAck { generation: 2 },
+            ClientFrame::Focus,
+        ] {
+            assert_eq!(ClientFrame::decode(frame.encode()), Ok(Some(frame)));
+        }
+    }
+
+    #[test]
+    fn unknown_types_are_ignored() {
+        assert_eq!(ClientFrame::decode(Bytes::from_static(&[0x7f, 1, 2])), Ok(None));
+        assert_eq!(ServerFrame::decode(Bytes::from_static(&[0x1f])), Ok(None));
+        assert_eq!(ClientFrame::decode(Bytes::from_static(&[kind::RESIZE, 0, 1, 0, 1])), Ok(None));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let bytes = Bytes::from(bytes);
+            let _ = (ClientFrame::decode(bytes.clone()), ServerFrame::decode(bytes));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The terminal log on disk and in blob storage: records in segments, each segment hashed and chained to the one before.
+//!
+//! ```text
+//! segment = "PLGS" version:u8=1 0 0 0 sequence:u64 first_offset:u64 previous:[32] record*
+//! record  = kind:u8 time_millis:u64 offset:u64 length:u32 payload
+//! ```
+//!
+//! Numbers are big-endian. `offset` counts output bytes only; a record that is not output stands at the offset of the
+//! output that follows it. `previous` is the SHA-256 of the whole segment before, zeros for the first.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    phase::{End, EndReason, Stage},
+    size::WindowSize,
+};
+
+/// A segment is sealed before it grows past this.
+pub const MAX_SEGMENT_BYTES: usize = 1 << 20;
+/// Bytes of a segment before its first record.
+pub const HEADER_BYTES: usize = 56;
+/// Bytes of a record before its payload.
+pub const RECORD_BYTES: usize = 21;
+
+const MAGIC: &[u8; 8] = b"PLGS\x01\0\0\0";
+
+/// SHA-256 of a segment.
+pub type SegmentHash = [u8; 32];
+
+pub fn hash(segment: &[u8]) -> SegmentHash {
+    Sha256::digest(segment).into()
+}
+
+/// The file of a segment within its log's directory.
+pub fn segment_file(sequence: u64) -> String {
+    format!("{sequence:08}")
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub offset: u64,
+    /// Milliseconds since the epoch, in the runner's clock.
+    pub time_millis: u64,
+    pub body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    Output(Bytes),
+    Resize(WindowSize),
+    Stage(Stage),
+    /// Something a viewer may want to see beside the output, such as the start of the command.
+    Mark(String),
+    /// Output from this record's offset up to `to` was lost, because storage refused it.
+    Gap {
+        to: u64,
+    },
+    /// The end of the command. The last record.
+    Exit(End),
+}
+
+#[derive(Serialize, Deserialize)]
+struct ExitWire {
+    reason: String,
+    exit_code: Option<i32>,
+    detail: String,
+}
+
+/// The JSON of an end, as it stands in exit records and exit frames.
+pub fn end_json(end: &End) -> String {
+    let wire = ExitWire { reason: end.reason.to_string(), exit_code: end.exit_code, detail: end.detail.clone() };
+    serde_json::to_string(&wire).expect("strings and numbers always serialize")
+}
+
+/// Reads what `end_json` wrote.
+pub fn parse_end(json: &[u8]) -> Option<End> {
+    let wire: ExitWire = serde_json::from_slice(json).ok()?;
+    let reason: EndReason = wire.reason.parse().ok()?;
+    Some(End { reason, exit_code: wire.exit_code, detail: wire.detail })
+}
+
+impl Record {
+    /// The offset after this record.
+    pub fn end(&self) -> u64 {
+        match &self.body {
+            Body::Output(bytes) => self.offset + bytes.len() as u64,
+            Body::Gap { to } => *to,
+            _ => self.offset,
+        }
+    }
+
+    pub fn encode(&self, buffer: &mut BytesMut) {
+        let small: Bytes;
+        let (kind, payload) = match &self.body {
+            Body::Output(bytes) => (1, bytes),
+            Body::Resize(size) => {
+                small = [size.rows().to_be_bytes(), size.cols().to_be_bytes()].concat().into();
+                (2, &small)
+            }
+            Body::Stage(stage) => {
+                small = stage.as_str().into();
+                (3, &small)
+            }
+            Body::Mark(text) => {
+                small = text.clone().into();
+                (4, &small)
+            }
+            Body::Exit(end) => {
+                small = end_json(end).into();
+                (5, &small)
+            }
+            Body::Gap { to } => {
+                small = to.to_be_bytes().to_vec().into();
+                (6, &small)
+            }
+        };
+        buffer.put_u8(kind);
+        buffer.put_u64(self.time_millis);
+        buffer.put_u64(self.offset);
+        buffer.put_u32(u32::try_from(payload.len()).expect("a record is smaller than a segment"));
+        buffer.put_slice(payload);
+    }
+
+    /// `None` when the bytes end before the record does. A record of a kind this build does not know is skipped.
+    fn decode(bytes: &mut Bytes) -> Option<Option<Record>> {
+        if bytes.len() < RECORD_BYTES {
+            return None;
+        }
+        let mut head = bytes.slice(..RECORD_BYTES);
+        let (kind, time_millis, offset, length) = (head.get_u8(), head.get_u64(), head.get_u64(), head.get_u32() as usize);
+        if bytes.len() < RECORD_BYTES + length {
+            return None;
+        }
+        bytes.advance(RECORD_BYTES);
+        let mut payload = bytes.split_to(length);
+        let body = match kind {
+            1 => Some(Body::Output(payload)),
+            2 if length == 4 => WindowSize::new(payload.get_u16().into(), payload.get_u16().into()).ok().map(Body::Resize),
+            3 => std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()).map(Body::Stage),
+            4 => String::from_utf8(payload.to_vec()).ok().map(Body::Mark),
+            5 => parse_end(&payload).map(Body::Exit),
+            6 if length == 8 => Some(Body::Gap { to: payload.get_u64() }),
+            _ => None,
+        };
+        Some(body.map(|body| Record { offset, time_millis, body }))
+    }
+}
+
+/// What stands before the records of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub sequence: u64,
+    pub first_offset: u64,
+    pub previous: SegmentHash,
+}
+
+impl Header {
+    pub fn encode(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(MAGIC);
+        bytes[8..16].copy_from_slice(&self.sequence.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.first_offset.to_be_bytes());
+        bytes[24..].copy_from_slice(&self.previous);
+        bytes
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a segment of a terminal log")]
+pub struct NotASegment;
+
+/// A segment as it was read: whole, or as far as a writer that died had come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub header: Header,
+    pub records: Vec<Record>,
+    /// Bytes up to the end of the last whole record; a torn tail lies behind.
+    pub whole_bytes: usize,
+}
+
+impl Segment {
+    pub fn parse(bytes: Bytes) -> Result<Segment, NotASegment> {
+        if bytes.len() < HEADER_BYTES || &bytes[..8] != MAGIC {
+            return Err(NotASegment);
+        }
+        let mut head = bytes.slice(8..24);
+        let mut previous = [0; 32];
+        previous.copy_from_slice(&bytes[24..HEADER_BYTES]);
+        let header = Header { sequence: head.get_u64(), first_offset: head.get_u64(), previous };
+        let mut rest = bytes.slice(HEADER_BYTES..);
+        let mut records = Vec::new();
+        while let Some(record) = Record::decode(&mut rest) {
+            records.extend(record);
+        }
+        Ok(Segment { header, records, whole_bytes: bytes.len() - rest.len() })
+    }
+
+    /// The offset after the last record.
+    pub fn end(&self) -> u64 {
+        self.records.last().map_or(self.header.first_offset, Record::end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn records() -> Vec<Record> {
+        let bodies = [
+            Body::Stage(Stage::Fetching),
+            Body::Output(Bytes::from_static(b"hello\r\n")),
+            Body::Resize(WindowSize::DEFAULT),
+            Body::Mark("command".into()),
+            Body::Gap { to: 20 },
+            Body::Exit(End::exit(3)),
+        ];
+        let mut offset = 0;
+        let mut records = Vec::new();
+        for body in bodies {
+            let record = Record { offset, time_millis: 5, body };
+            offset = record.end();
+            records.push(record);
+        }
+        records
+    }
+
+    fn segment() -> BytesMut {
+        let header = Header { sequence: 1, first_offset: 0, previous: [7; 32] };
+        let mut bytes = BytesMut::from(&header.encode()[..]);
+        records().iter().for_each(|record| record.encode(&mut bytes));
+        bytes
+    }
+
+    #[test]
+    fn a_segment_round_trips() {
+        let bytes = segment().freeze();
+        let parsed = Segment::parse(bytes.clone()).expect("a segment");
+        assert_eq!((parsed.records.clone(), parsed.whole_bytes), (records(), bytes.len()));
+        assert_eq!((parsed.header.previous, parsed.end()), ([7; 32], 20));
+    }
+
+    proptest! {
+        #[test]
+        fn a_torn_tail_costs_only_the_record_it_is_in(cut in HEADER_BYTES..400usize) {
+            let mut bytes = segment();
+            bytes.truncate(cut);
+            let parsed = Segment::parse(bytes.clone().freeze()).expect("the header is whole");
+            prop_assert!(parsed.whole_bytes <= bytes.len());
+            prop_assert_eq!(&parsed.records[..], &records()[..parsed.records.len()]);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut segment = MAGIC.to_vec();
+            segment.extend(bytes);
+            let _ = Segment::parse(segment.into());
+        }
+    }
+}
