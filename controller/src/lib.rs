@@ -1,1 +1,22 @@
-//! .
+//! The controller: owns sessions, and is the only one that writes to their stores.
+//!
+//! Doors (`http`, `grpc`) call verbs (`sessions`, `work`, `reaper`), verbs call adapters (`store`, `launch`, `sign`,
+//! `identity`) through the seams of `podling-session`.
+
+pub mod args;
+pub mod core;
+
+pub mod grpc;
+pub mod http;
+
+pub mod logs;
+pub mod reaper;
+pub mod sessions;
+pub mod work;
+
+pub mod identity;
+pub mod launch;
+pub mod limit;
+pub mod seal;
+pub mod sign;
+pub mod store;

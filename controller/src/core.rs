@@ -1,0 +1,56 @@
+//! What the controller's doors and verbs share.
+
+use std::{sync::Arc, time::Duration};
+
+use podling_session::{
+    launch::Launcher,
+    limit::{Rate, RateLimiter},
+    sign::Signer,
+    spec::Policy,
+    store::{PrincipalStore, SessionStore, SystemStore},
+};
+use url::Url;
+
+use crate::{logs::Logs, seal::Seal};
+
+/// The composition of one controller. Cheap to share: clones point to the same.
+#[derive(Clone)]
+pub struct Core {
+    pub sessions: Arc<dyn SessionStore>,
+    pub system: Arc<dyn SystemStore>,
+    pub principals: Arc<dyn PrincipalStore>,
+    pub signer: Arc<dyn Signer>,
+    pub limiter: Arc<dyn RateLimiter>,
+    pub launcher: Arc<dyn Launcher>,
+    pub seal: Arc<Seal>,
+    pub logs: Arc<Logs>,
+    pub settings: Arc<Settings>,
+}
+
+/// What operators chose and every part reads.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `iss` of session tokens.
+    pub issuer: String,
+    /// Where browsers reach us; the front of `terminalUrl`. Without a trailing slash.
+    pub public_url: Url,
+    pub policy: Policy,
+    /// The life of a session token.
+    pub token_life: Duration,
+    /// How long the row, events and log of an ended session are kept.
+    pub keep_ended: Duration,
+    /// Creates per caller.
+    pub create_rate: Rate,
+    pub max_sessions_per_owner: u32,
+    pub max_sessions_per_tenant: u32,
+    /// Viewers of one session at once.
+    pub max_viewers: u32,
+    /// How long a command has between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// Private hosts that sources may come from, as `HOST` or `HOST:PORT`.
+    pub allowed_sources: Vec<String>,
+    /// Who is served without a key: the local owner, on a loopback-only bind.
+    pub local_owner: bool,
+    /// Origins that browsers may call from beside our own; `*` for any.
+    pub allowed_origins: Vec<String>,
+}
