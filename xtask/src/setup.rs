@@ -1,0 +1,78 @@
+//! Installs what the tests need and the machine lacks. What a registry can install and does not fails the run.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::run::{cargo, root, step, which};
+
+/// A program, and the Debian package that brings it.
+const PACKAGES: [(&str, &str); 8] = [
+    ("bwrap", "bubblewrap"),
+    ("chromium", "chromium"),
+    ("curl", "curl"),
+    ("gcc", "gcc"),
+    ("git", "git"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+    ("setpriv", "util-linux"),
+];
+
+/// The version whose verdicts `deny.toml` is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    debian()?;
+    cargo_deny()?;
+    npm("e2e")?;
+    npm("web")
+}
+
+fn debian() -> anyhow::Result<()> {
+    let missing: Vec<_> = PACKAGES.iter().filter(|(program, _)| which(program).is_none()).map(|(_, name)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("installing from Debian: {}", missing.join(" "));
+    step(as_root(&["apt-get", "update", "-qq"])?)?;
+    let mut install = vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(missing);
+    step(as_root(&install)?)
+}
+
+fn as_root(words: &[&str]) -> anyhow::Result<Command> {
+    let id = Command::new("id").arg("-u").output().context("cannot ask who runs this")?;
+    let (first, rest) = words.split_first().context("a command has a name")?;
+    if id.stdout.trim_ascii() == b"0" {
+        let mut command = Command::new(first);
+        command.args(rest);
+        return Ok(command);
+    }
+    if which("sudo").is_none() {
+        bail!("needs root or sudo to run: {}", words.join(" "));
+    }
+    let mut command = Command::new("sudo");
+    command.args(words);
+    Ok(command)
+}
+
+fn cargo_deny() -> anyhow::Result<()> {
+    let have = Command::new("cargo").args(["deny", "--version"]).output();
+    if have.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim_ascii_end().ends_with(CARGO_DENY)) {
+        return Ok(());
+    }
+    step(cargo(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]))
+}
+
+fn npm(folder: &str) -> anyhow::Result<()> {
+    let folder = root().join(folder);
+    let (lock, stamp) = (folder.join("package-lock.json"), folder.join("node_modules/.podling-lock"));
+    let wanted = std::fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    let mut command = Command::new("npm");
+    command.args(["ci", "--no-progress", "--ignore-scripts"]).current_dir(&folder);
+    step(command)?;
+    std::fs::write(&stamp, wanted).context("cannot note what npm installed")
+}

@@ -1,0 +1,22 @@
+//! Every test, and the benchmarks.
+
+use std::process::Command;
+
+use crate::run::{cargo, root, step};
+
+pub(crate) fn run() -> anyhow::Result<()> {
+    let mut web = Command::new("npm");
+    web.args(["test", "--silent"]).current_dir(root().join("web"));
+    step(web)?;
+    // The end-to-end tests drive the built binaries, which `--workspace` puts beside them.
+    step(cargo(["build", "--workspace", "--bins"]))?;
+    step(cargo(["test", "--workspace", "--exclude", "podling-e2e", "--no-fail-fast"]))?;
+    // One at a time: each starts a Podling of its own, browsers among them, on what may be two processors.
+    step(cargo(["test", "--package", "podling-e2e", "--no-fail-fast", "--", "--test-threads=1"]))
+}
+
+pub(crate) fn bench(rounds: u32) -> anyhow::Result<()> {
+    step(cargo(["build", "--release", "--workspace", "--bins"]))?;
+    let rounds = rounds.to_string();
+    step(cargo(["run", "--release", "--quiet", "--package", "podling-bench", "--", "--rounds", &rounds]))
+}
