@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    id::Incarnation,
     phase::{End, EndReason, Stage},
+    principal::Tenant,
     size::WindowSize,
 };
 
@@ -36,6 +38,19 @@ pub fn hash(segment: &[u8]) -> SegmentHash {
 /// The file of a segment within its log's directory.
 pub fn segment_file(sequence: u64) -> String {
     format!("{sequence:08}")
+}
+
+/// Where the segments of one incarnation are stored, below the root of the blobs: `{tenant}/{uid}/{incarnation}/log`.
+/// Bytes of the tenant outside `[A-Za-z0-9._-]` are percent-encoded, so that it is one name on every file system.
+pub fn log_path(tenant: &Tenant, life: Incarnation) -> String {
+    let mut path = String::new();
+    for byte in tenant.as_str().bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => path.push(char::from(byte)),
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    format!("{path}/{}/{}/log", life.uid, life.number)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +144,8 @@ impl Record {
             return None;
         }
         let mut head = bytes.slice(..RECORD_BYTES);
-        let (kind, time_millis, offset, length) = (head.get_u8(), head.get_u64(), head.get_u64(), head.get_u32() as usize);
+        let (kind, time_millis, offset, length) =
+            (head.get_u8(), head.get_u64(), head.get_u64(), head.get_u32() as usize);
         if bytes.len() < RECORD_BYTES + length {
             return None;
         }
@@ -137,7 +153,9 @@ impl Record {
         let mut payload = bytes.split_to(length);
         let body = match kind {
             1 => Some(Body::Output(payload)),
-            2 if length == 4 => WindowSize::new(payload.get_u16().into(), payload.get_u16().into()).ok().map(Body::Resize),
+            2 if length == 4 => {
+                WindowSize::new(payload.get_u16().into(), payload.get_u16().into()).ok().map(Body::Resize)
+            }
             3 => std::str::from_utf8(&payload).ok().and_then(|text| text.parse().ok()).map(Body::Stage),
             4 => String::from_utf8(payload.to_vec()).ok().map(Body::Mark),
             5 => parse_end(&payload).map(Body::Exit),
@@ -233,6 +251,17 @@ mod tests {
         let mut bytes = BytesMut::from(&header.encode()[..]);
         records().iter().for_each(|record| record.encode(&mut bytes));
         bytes
+    }
+
+    #[test]
+    fn a_tenant_is_one_name_in_the_path_of_its_logs() {
+        let life = Incarnation { uid: crate::id::Uid::new(), number: 2 };
+        let check = |tenant: &str, name: &str| {
+            let path = log_path(&tenant.parse().expect("a tenant"), life);
+            assert_eq!(path, format!("{name}/{}/2/log", life.uid));
+        };
+        check("local:user:owner", "local%3Auser%3Aowner");
+        check("a:claim:../b\\%ä", "a%3Aclaim%3A..%2Fb%5C%25%C3%A4");
     }
 
     #[test]
