@@ -1,1 +1,8 @@
-//! .
+//! Drives the built `podling` as its users do: over HTTP, WebSocket, a browser, and signals.
+
+pub mod archive;
+pub mod browser;
+pub mod podling;
+pub mod process;
+pub mod viewer;
+pub mod wait;

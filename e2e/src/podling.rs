@@ -1,0 +1,235 @@
+//! One `podling up` of a test's own: a free port, a data directory in a temporary folder, stopped by its pid.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use reqwest::{Method, StatusCode};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{process, wait::until};
+
+/// A debug build that shares two processors with a browser is slow to start.
+const START: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(30);
+
+/// The binary beside this test's own.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let folder = test.ancestors().find(|folder| folder.join("podling").is_file());
+    folder.expect("`cargo build --workspace --bins` puts podling above the tests").join("podling")
+}
+
+pub struct Podling {
+    child: Option<Child>,
+    home: TempDir,
+    arguments: Vec<String>,
+    pub url: String,
+    pub http: reqwest::Client,
+}
+
+/// The answer of one request: its status and its JSON, null when it has none.
+pub type Answer = (StatusCode, Value);
+
+impl Podling {
+    pub async fn start() -> Podling {
+        Podling::start_with(&[]).await
+    }
+
+    pub async fn start_with(arguments: &[&str]) -> Podling {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build();
+        let mut podling = Podling {
+            child: None,
+            home: tempfile::Builder::new().prefix("podling-e2e-").tempdir().expect("a temporary folder"),
+            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            url: String::new(),
+            http: http.expect("a client without TLS files always builds"),
+        };
+        podling.restart().await;
+        podling
+    }
+
+    /// Starts it again, on the port that it had.
+    pub async fn restart(&mut self) {
+        self.spawn().await.expect("podling up starts");
+    }
+
+    async fn spawn(&mut self) -> anyhow::Result<()> {
+        let listen = self.url.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned();
+        let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file())?;
+        let mut child = Command::new(binary())
+            .args(["up", "--listen", &listen, "--create-rate", "100000"])
+            .arg("--data-dir")
+            .arg(self.data_dir())
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start podling")?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let ready = timeout(START, async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some((_, url)) = line.split_once("ready at ") {
+                    return Ok(url.trim_end_matches('/').to_owned());
+                }
+            }
+            bail!("podling ended before it was ready: {}", self.log())
+        });
+        self.url = ready.await.context("podling was not ready in time")??;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub fn log_file(&self) -> PathBuf {
+        self.home.path().join("podling.log")
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> i32 {
+        let pid = self.child.as_ref().and_then(Child::id).expect("podling runs");
+        pid.try_into().expect("a pid is positive")
+    }
+
+    /// kill -9, and the wait for its death.
+    pub async fn kill(&mut self) {
+        self.end(Signal::KILL).await;
+    }
+
+    /// SIGTERM, and how it ended.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.end(Signal::TERM).await
+    }
+
+    async fn end(&mut self, signal: Signal) -> ExitStatus {
+        process::signal(self.pid(), signal);
+        let mut child = self.child.take().expect("podling runs");
+        timeout(STOP, child.wait()).await.expect("podling ends in time").expect("a child can be waited for")
+    }
+
+    pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let response = request.send().await.expect("podling answers");
+        let status = response.status();
+        let text = response.text().await.expect("podling answers whole");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, path, None).await
+    }
+
+    /// Creates a session; panics unless that succeeds.
+    pub async fn create(&self, body: Value) -> Session {
+        let (status, answer) = self.post("/api/sessions", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        Session::from(answer)
+    }
+
+    /// Creates a session that runs a command.
+    pub async fn run(&self, command: &str) -> Session {
+        self.create(json!({ "command": command })).await
+    }
+
+    pub async fn session(&self, uid: &str) -> Value {
+        let (status, answer) = self.get(&format!("/api/sessions/{uid}")).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
+    /// A fresh one-time token.
+    pub async fn token(&self, uid: &str) -> String {
+        let (status, answer) = self.post(&format!("/api/sessions/{uid}/token"), json!({})).await;
+        assert!(status.is_success(), "{status} {answer}");
+        text(&answer, "token")
+    }
+
+    /// Waits until the session is in this phase; its JSON then.
+    pub async fn reaches(&self, uid: &str, phase: &str) -> Value {
+        self.reaches_within(uid, phase, Duration::from_secs(30)).await
+    }
+
+    pub async fn reaches_within(&self, uid: &str, phase: &str, within: Duration) -> Value {
+        until(&format!("session {uid} {phase}"), within, async || {
+            let session = self.session(uid).await;
+            if session["phase"] == phase { Ok(session) } else { Err(session) }
+        })
+        .await
+    }
+
+    /// The whole terminal log.
+    pub async fn output(&self, uid: &str) -> String {
+        let url = format!("{}/api/sessions/{uid}/log", self.url);
+        let response = self.http.get(url).send().await.expect("podling answers");
+        assert_eq!(response.status(), StatusCode::OK);
+        String::from_utf8_lossy(&response.bytes().await.expect("the whole log")).into_owned()
+    }
+
+    /// Waits until nothing is left of a session: no runner's folder, process or cgroup.
+    pub async fn released(&self, uid: &str, within: Duration) {
+        let name = uid.replace('-', "");
+        let runners = self.data_dir().join("runners");
+        until(&format!("session {uid} released"), within, async || {
+            let folders = std::fs::read_dir(&runners).into_iter().flatten().flatten();
+            let folders: Vec<_> = folders.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(&name)).collect();
+            let left = (folders, process::with_argument(&name), process::cgroups_named(&name));
+            if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() { Ok(()) } else { Err(left) }
+        })
+        .await;
+    }
+}
+
+/// The answer of a create.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub uid: String,
+    pub token: String,
+    pub terminal_url: String,
+    pub json: Value,
+}
+
+impl From<Value> for Session {
+    fn from(json: Value) -> Session {
+        Session { uid: text(&json, "uid"), token: text(&json, "token"), terminal_url: text(&json, "terminalUrl"), json }
+    }
+}
+
+fn text(json: &Value, field: &str) -> String {
+    json[field].as_str().unwrap_or_else(|| panic!("{field} is missing in {json}")).to_owned()
+}
