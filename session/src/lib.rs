@@ -3,6 +3,7 @@
 //! Everything here is a function of values (`now` included), so the life of a session and the life of a token are
 //! tested without a server. Adapters for the seam traits live in the one binary that uses them.
 
+pub mod address;
 pub mod id;
 pub mod principal;
 pub mod size;
