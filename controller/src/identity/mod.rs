@@ -1,1 +1,102 @@
-//! Not written yet.
+//! Who is calling: an API key, or the owner of this machine. Session tokens, resume tokens and grants are capabilities
+//! and identify nobody, so here they are like any other wrong key.
+
+mod api_key;
+mod bootstrap;
+mod local_owner;
+
+use http::{HeaderMap, header};
+use podling_daemon::http::Peer;
+use podling_session::{
+    principal::Principal,
+    store::{PrincipalStore, StoreError},
+};
+
+pub use self::{
+    api_key::ApiKey,
+    bootstrap::{BootstrapError, bootstrap_key},
+    local_owner::{LocalOwner, Visit},
+};
+use crate::seal::Seal;
+
+/// Why a caller is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("no credential was presented")]
+    Missing,
+    #[error("the credential is not a valid key")]
+    Invalid,
+    #[error("the host is not a loopback name of this server")]
+    ForeignHost,
+    #[error("the origin is not this server's own")]
+    ForeignOrigin,
+    #[error("the store of principals failed")]
+    Store(#[from] StoreError),
+}
+
+/// What decides who a caller is.
+pub struct Identity<'a> {
+    pub keys: &'a dyn PrincipalStore,
+    pub seal: &'a Seal,
+    /// Whom to serve without a key, if anybody.
+    pub local_owner: Option<LocalOwner>,
+}
+
+impl Identity<'_> {
+    /// The caller of a request. Whoever presents a credential is judged by it alone: a wrong key from this very machine
+    /// is a wrong key.
+    pub async fn principal(
+        &self,
+        headers: &HeaderMap,
+        peer: Option<Peer>,
+        authority: Option<&str>,
+    ) -> Result<Principal, Refused> {
+        match (presented(headers)?, self.local_owner) {
+            (Some(key), _) => api_key::check(self.keys, self.seal, key).await,
+            (None, Some(owner)) => owner.admit(&Visit::of(headers, peer, authority)),
+            (None, None) => Err(Refused::Missing),
+        }
+    }
+}
+
+/// The one credential of a request. Two are refused, because a proxy may have checked the other one.
+fn presented(headers: &HeaderMap) -> Result<Option<&str>, Refused> {
+    let bearers = headers.get_all(header::AUTHORIZATION).iter().map(|value| {
+        let text = value.to_str().map_err(|_| Refused::Invalid)?;
+        let (scheme, key) = text.split_once(' ').ok_or(Refused::Missing)?;
+        if scheme.eq_ignore_ascii_case("bearer") { Ok(key.trim()) } else { Err(Refused::Missing) }
+    });
+    let plain = headers.get_all("x-api-key").iter().map(|value| value.to_str().map_err(|_| Refused::Invalid));
+    let mut all = bearers.chain(plain);
+    let first = all.next().transpose()?;
+    if all.next().is_some() { Err(Refused::Invalid) } else { Ok(first) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_presents_one_credential_or_none() {
+        let check = |pairs: &[(&'static str, &'static str)], expected: Result<Option<&str>, &str>| {
+            let headers: HeaderMap = pairs
+                .iter()
+                .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value")))
+                .collect();
+            assert_eq!(
+                presented(&headers).map_err(|error| error.to_string()),
+                expected.map_err(str::to_owned),
+                "{pairs:?}"
+            );
+        };
+        let (missing, invalid) = ("no credential was presented", "the credential is not a valid key");
+        check(&[], Ok(None));
+        check(&[("authorization", "Bearer k")], Ok(Some("k")));
+        check(&[("authorization", "bearer k")], Ok(Some("k")));
+        check(&[("x-api-key", "k")], Ok(Some("k")));
+        check(&[("authorization", "Basic k")], Err(missing));
+        check(&[("authorization", "k")], Err(missing));
+        check(&[("authorization", "Bearer k"), ("x-api-key", "k")], Err(invalid));
+        check(&[("authorization", "Bearer k"), ("authorization", "Bearer l")], Err(invalid));
+    }
+}
