@@ -1,1 +1,5 @@
-//! Not written yet.
+//! Signers of session tokens.
+
+mod key_file;
+
+pub use key_file::{KeyFileError, KeyRing};
