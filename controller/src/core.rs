@@ -11,7 +11,7 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::{logs::Logs, seal::Seal};
+use crate::{grpc::orders::Orders, logs::Logs, seal::Seal};
 
 /// The composition of one controller. Cheap to share: clones point to the same.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Core {
     pub launcher: Arc<dyn Launcher>,
     pub seal: Arc<Seal>,
     pub logs: Arc<Logs>,
+    /// The control streams of runners that are open here.
+    pub orders: Arc<Orders>,
     pub settings: Arc<Settings>,
 }
 

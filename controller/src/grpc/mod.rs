@@ -1,1 +1,3 @@
-//! Not written yet.
+//! The gRPC doors: runners report and take orders, gateways admit viewers, stored terminal logs are served.
+
+pub mod orders;
