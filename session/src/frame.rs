@@ -24,6 +24,7 @@ pub mod kind {
     pub const RESUME: u8 = 0x08;
     pub const EXIT: u8 = 0x09;
     pub const ERROR: u8 = 0x0a;
+    pub const MARK: u8 = 0x0b;
     pub const INPUT: u8 = 0x20;
     pub const ACK: u8 = 0x21;
     pub const RESIZE: u8 = 0x22;
@@ -49,6 +50,8 @@ pub enum ServerFrame {
     Exit { json: String },
     /// `json…`: problem+json. A close follows.
     Error { json: String },
+    /// `text…`: one sentence that stands in the log beside the output, such as of a gap.
+    Mark { text: String },
 }
 
 impl ServerFrame {
@@ -79,6 +82,7 @@ impl ServerFrame {
             }
             ServerFrame::Exit { json } => text(kind::EXIT, json),
             ServerFrame::Error { json } => text(kind::ERROR, json),
+            ServerFrame::Mark { text: mark } => text(kind::MARK, mark),
         }
     }
 
@@ -96,6 +100,7 @@ impl ServerFrame {
             kind::RESUME => ServerFrame::Resume { generation: take_u32(&mut bytes)?, token: take_text(&bytes)? },
             kind::EXIT => ServerFrame::Exit { json: take_text(&bytes)? },
             kind::ERROR => ServerFrame::Error { json: take_text(&bytes)? },
+            kind::MARK => ServerFrame::Mark { text: take_text(&bytes)? },
             _ => return Ok(None),
         }))
     }
@@ -211,6 +216,7 @@ mod tests {
             ServerFrame::Resume { generation: 9, token: "a.b".into() },
             ServerFrame::Exit { json: r#"{"exit_code":0}"#.into() },
             ServerFrame::Error { json: "{}".into() },
+            ServerFrame::Mark { text: "a gap".into() },
         ] {
             assert_eq!(ServerFrame::decode(frame.encode()), Ok(Some(frame)));
         }

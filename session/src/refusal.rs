@@ -6,6 +6,8 @@ pub enum Refusal {
     /// Token bad, spent, expired or for another session. One answer for all four.
     Token,
     NoSuchSession,
+    /// The session is known, its log is not kept any more.
+    Pruned,
     TooManyViewers,
     /// A dependency is down; nothing was spent.
     Unavailable,
@@ -19,6 +21,7 @@ impl Refusal {
             Refusal::BadRequest => 400,
             Refusal::Token => 401,
             Refusal::NoSuchSession => 404,
+            Refusal::Pruned => 410,
             Refusal::TooManyViewers => 429,
             Refusal::Unavailable => 503,
         }
@@ -34,6 +37,7 @@ impl Refusal {
             Refusal::BadRequest => "bad-attach",
             Refusal::Token => "token-refused",
             Refusal::NoSuchSession => "session-not-found",
+            Refusal::Pruned => "log-pruned",
             Refusal::TooManyViewers => "too-many-viewers",
             Refusal::Unavailable => "unavailable",
         }
@@ -44,6 +48,7 @@ impl Refusal {
             Refusal::BadRequest => "The attach request is not valid",
             Refusal::Token => "The token is invalid, expired, already used or for another session",
             Refusal::NoSuchSession => "Session not found",
+            Refusal::Pruned => "The log of this session is no longer kept",
             Refusal::TooManyViewers => "Too many viewers",
             Refusal::Unavailable => "Temporarily unavailable, try again",
         }
