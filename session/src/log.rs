@@ -28,6 +28,9 @@ pub const RECORD_BYTES: usize = 21;
 
 const MAGIC: &[u8; 8] = b"PLGS\x01\0\0\0";
 
+/// The mark that stands where the command begins; viewers are told of it as the stage `running`.
+pub const COMMAND_MARK: &str = "command";
+
 /// SHA-256 of a segment.
 pub type SegmentHash = [u8; 32];
 
@@ -138,8 +141,9 @@ impl Record {
         buffer.put_slice(payload);
     }
 
-    /// `None` when the bytes end before the record does. A record of a kind this build does not know is skipped.
-    fn decode(bytes: &mut Bytes) -> Option<Option<Record>> {
+    /// Takes one record from the front. `None` when the bytes end before the record does, which leaves them as they
+    /// were; `Some(None)` for a record of a kind this build does not know, which readers skip.
+    pub fn decode(bytes: &mut Bytes) -> Option<Option<Record>> {
         if bytes.len() < RECORD_BYTES {
             return None;
         }
@@ -232,7 +236,7 @@ mod tests {
             Body::Stage(Stage::Fetching),
             Body::Output(Bytes::from_static(b"hello\r\n")),
             Body::Resize(WindowSize::DEFAULT),
-            Body::Mark("command".into()),
+            Body::Mark(COMMAND_MARK.into()),
             Body::Gap { to: 20 },
             Body::Exit(End::exit(3)),
         ];

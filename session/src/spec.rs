@@ -168,7 +168,9 @@ impl Spec {
         let command = match (command, &source) {
             (Some(command), _) => command,
             (None, Some(_)) => return Err(InvalidField::new("command", "command is required with code_url")),
-            (None, None) => return Err(InvalidField::new("command", "one of command, code_url or language is required")),
+            (None, None) => {
+                return Err(InvalidField::new("command", "one of command, code_url or language is required"));
+            }
         };
         let env = variables("env", draft.env)?;
         let secrets = variables("secrets", draft.secrets)?;
@@ -185,7 +187,12 @@ impl Spec {
             labels: labels(draft.labels)?,
             limits,
             start_deadline: policy.start_deadline,
-            deadline: seconds("deadline_seconds", draft.deadline_seconds, policy.default_deadline, policy.max_deadline)?,
+            deadline: seconds(
+                "deadline_seconds",
+                draft.deadline_seconds,
+                policy.default_deadline,
+                policy.max_deadline,
+            )?,
             idle: seconds("idle_seconds", draft.idle_seconds, policy.default_idle, policy.max_idle)?,
             exit_on_job: draft.exit_on_job.unwrap_or(true),
             log_bytes: policy.log_bytes,
