@@ -4,11 +4,12 @@
 
 pub mod channel;
 pub mod convert;
+pub mod replay;
 
 pub use generated::{control::v1 as control, terminal::v1 as terminal};
 
 /// The generated modules refer to each other by the nesting of their packages.
-#[expect(unreachable_pub, clippy::cast_possible_truncation, reason = "generated")]
+#[expect(unreachable_pub, clippy::allow_attributes, clippy::large_enum_variant, reason = "generated")]
 mod generated {
     pub mod control {
         pub mod v1 {
