@@ -1,1 +1,3 @@
-//! Not written yet.
+//! The launchers: adapters behind `podling_session::launch::Launcher`.
+
+pub mod local;
