@@ -1,0 +1,128 @@
+//! Settling: what a dead runner had written but not reported becomes part of the stored log.
+
+use bytes::Bytes;
+use podling_session::{
+    id::Incarnation,
+    log::{Body, Segment, SegmentHash, hash},
+    phase::End,
+    session::Session,
+    store::SegmentRow,
+};
+use tracing::warn;
+
+use super::{LogError, Logs, read::Stored};
+use crate::core::Core;
+
+impl Logs {
+    /// Takes up the segments that have no row, the last one cut behind its last whole record, and records where the
+    /// log ends. The end that the command came to, if the log has it: a runner may die between writing and reporting
+    /// it. Only for an incarnation whose runner is dead; a repeat changes nothing.
+    ///
+    /// # Errors
+    /// When store or blobs fail; a repeat goes on from there.
+    pub async fn settle(&self, core: &Core, life: Incarnation) -> Result<Option<End>, LogError> {
+        let Some(session) = core.system.find(life.uid).await? else { return Ok(None) };
+        let session = Session { incarnation: life.number, ..session };
+        let mut last = core.system.segments(life).await?.last().copied();
+        while let Some((row, bytes)) = self.unreported(&session, last.as_ref()).await? {
+            if bytes.torn {
+                self.put(&session.owner.tenant, life, row.sequence, bytes.whole).await?;
+            }
+            core.system.add_segment(life, row, session.log.first).await?;
+            last = Some(row);
+        }
+        core.system.log_end(life, last.map_or(0, |row| row.end_offset)).await?;
+        self.recorded_end(core, &session).await
+    }
+
+    /// The segment after `last`, if there is one that has a record and continues the chain.
+    async fn unreported(
+        &self,
+        session: &Session,
+        last: Option<&SegmentRow>,
+    ) -> Result<Option<(SegmentRow, Whole)>, LogError> {
+        let life = session.life();
+        let sequence = last.map_or(0, |row| row.sequence + 1);
+        let Some(bytes) = self.segment(&session.owner.tenant, life, sequence).await? else { return Ok(None) };
+        let taken = take(bytes, sequence, last.map_or([0; 32], |row| row.hash));
+        if taken.is_none() {
+            warn!(session.id = %life.uid, "segment {sequence} of session {} has no whole record; left out", life.uid);
+        }
+        Ok(taken)
+    }
+
+    async fn recorded_end(&self, core: &Core, session: &Session) -> Result<Option<End>, LogError> {
+        let stored = Stored::find(&core.logs, core.system.as_ref(), session).await?;
+        let end = stored.end();
+        let mut reader = stored.read(end);
+        let mut found = None;
+        while let Some(record) = reader.next().await? {
+            if let Body::Exit(end) = record.body {
+                found = Some(end);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The whole records of a segment.
+struct Whole {
+    whole: Bytes,
+    /// Something lay behind them.
+    torn: bool,
+}
+
+fn take(bytes: Bytes, sequence: u64, previous: SegmentHash) -> Option<(SegmentRow, Whole)> {
+    let segment = Segment::parse(bytes.clone()).ok()?;
+    if segment.records.is_empty() || segment.header.sequence != sequence || segment.header.previous != previous {
+        return None;
+    }
+    let whole = bytes.slice(..segment.whole_bytes);
+    let row = SegmentRow {
+        sequence,
+        first_offset: segment.header.first_offset,
+        end_offset: segment.end(),
+        bytes: whole.len() as u64,
+        hash: hash(&whole),
+    };
+    Some((row, Whole { torn: whole.len() < bytes.len(), whole }))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use podling_session::log::{Header, Record};
+
+    use super::*;
+
+    fn segment(sequence: u64, previous: SegmentHash, outputs: &[&'static str]) -> BytesMut {
+        let mut bytes = BytesMut::from(&Header { sequence, first_offset: 0, previous }.encode()[..]);
+        let mut offset = 0;
+        for text in outputs {
+            let record = Record { offset, time_millis: 0, body: Body::Output(Bytes::from_static(text.as_bytes())) };
+            record.encode(&mut bytes);
+            offset = record.end();
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut_behind_its_last_whole_record() {
+        let whole = segment(3, [9; 32], &["one", "two"]);
+        let mut torn = whole.clone();
+        segment(0, [0; 32], &["three"])[56..60].iter().for_each(|byte| torn.extend_from_slice(&[*byte]));
+        let (row, taken) = take(torn.freeze(), 3, [9; 32]).expect("two records are whole");
+        assert_eq!((row.end_offset, row.bytes, taken.torn), (6, whole.len() as u64, true));
+        assert_eq!(row.hash, hash(&whole));
+    }
+
+    #[test]
+    fn what_does_not_continue_the_chain_is_not_taken() {
+        let bytes = segment(3, [9; 32], &["one"]).freeze();
+        assert!(take(bytes.clone(), 3, [9; 32]).is_some_and(|(_, taken)| !taken.torn));
+        assert!(take(bytes.clone(), 4, [9; 32]).is_none());
+        assert!(take(bytes.clone(), 3, [8; 32]).is_none());
+        assert!(take(bytes.slice(..40), 3, [9; 32]).is_none());
+        assert!(take(bytes.slice(..60), 3, [9; 32]).is_none());
+    }
+}
