@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use podling_session::{
+    address::AllowedSource,
     launch::Launcher,
     limit::{Rate, RateLimiter},
     sign::Signer,
@@ -49,8 +50,8 @@ pub struct Settings {
     pub max_viewers: u32,
     /// How long a command has between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// Private hosts that sources may come from, as `HOST` or `HOST:PORT`.
-    pub allowed_sources: Vec<String>,
+    /// Private hosts that sources may come from.
+    pub allowed_sources: Vec<AllowedSource>,
     /// Who is served without a key: the local owner, on a loopback-only bind.
     pub local_owner: bool,
     /// Origins that browsers may call from beside our own; `*` for any.
