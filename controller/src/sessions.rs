@@ -1,1 +1,203 @@
-//! Not written yet.
+//! What owners do with their sessions: create, look, stop, delete, and ask for another token.
+//!
+//! Nothing here waits for a runner. A create writes a row; everything after that row is driven from the store.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use podling_session::{
+    address::check_literal,
+    capability::SessionKey,
+    id::{SessionId, TokenId, Uid},
+    limit::{Decision, Unavailable},
+    phase::{End, EndReason},
+    principal::Owner,
+    session::Session,
+    spec::{Draft, InvalidField, Secrets, Spec},
+    store::{Created, Filter, Idempotency, NewSession, Page, StoreError},
+    token::{AUDIENCE, Claims, Scope},
+};
+use tracing::info;
+
+use crate::core::Core;
+
+/// Why a verb did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Invalid(#[from] InvalidField),
+    /// It never was, was deleted, or is somebody else's: callers cannot tell which.
+    #[error("no such session")]
+    NotFound,
+    #[error("a session with the id {0} exists")]
+    IdTaken(SessionId),
+    #[error("the idempotency key came with another request before")]
+    IdempotencyConflict,
+    #[error("{max} sessions are held, as many as may be")]
+    QuotaExceeded { max: u32 },
+    #[error("too many sessions were created")]
+    RateLimited { retry_after: Duration },
+    #[error("the session store failed")]
+    Store(#[from] StoreError),
+    #[error("the rate limiter failed")]
+    Limiter(#[source] Unavailable),
+    #[error("the signer failed")]
+    Signer(#[source] Unavailable),
+}
+
+/// A create as its caller asked for it.
+#[derive(Debug)]
+pub struct Request {
+    /// The uid serves where the caller chose no name.
+    pub id: Option<SessionId>,
+    pub draft: Draft,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A session and a capability to attach to it.
+#[derive(Debug)]
+pub struct Ticket {
+    pub session: Session,
+    /// A session token, spent by its first use.
+    pub token: String,
+    pub origin: Origin,
+}
+
+/// Whether a create made its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    New,
+    /// The same request, told by its idempotency key, made it before.
+    Repeated,
+}
+
+/// Makes a session for its owner. The rules come before the rate limit, so that mistakes cost no allowance, and the
+/// token before the row, so that a signer that is down leaves nothing behind.
+pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Ticket, Error> {
+    let (spec, secrets) = check(core, &request)?;
+    take_allowance(core, owner).await?;
+    let uid = Uid::new();
+    let token = mint(core, owner, uid).await?;
+    let new = new_session(core, owner, uid, spec, secrets, &request);
+    let id = new.id.clone();
+    match core.sessions.create(new).await? {
+        Created::New(session) => {
+            metrics::counter!("podling_sessions_created_total").increment(1);
+            info!(session.id = %uid, "session {uid} was created");
+            Ok(Ticket { session, token, origin: Origin::New })
+        }
+        Created::Existing(session) => {
+            let token = mint(core, owner, session.uid).await?;
+            Ok(Ticket { session, token, origin: Origin::Repeated })
+        }
+        Created::IdTaken => Err(Error::IdTaken(id)),
+        Created::IdempotencyConflict => Err(Error::IdempotencyConflict),
+        Created::QuotaExceeded { max } => Err(Error::QuotaExceeded { max }),
+    }
+}
+
+pub async fn get(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
+    core.sessions.get(owner, id).await?.ok_or(Error::NotFound)
+}
+
+pub async fn list(core: &Core, owner: &Owner, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, Error> {
+    Ok(core.sessions.list(owner, filter, after, limit).await?)
+}
+
+/// Ends a session; one that has ended stays as it is.
+pub async fn stop(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
+    let session = core.sessions.stop(owner, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
+    info!(session.id = %session.uid, "session {} was stopped by its owner", session.uid);
+    Ok(session)
+}
+
+/// Ends a session and hides it; its runner, log and workspace are released behind it.
+pub async fn delete(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
+    let session = core.sessions.delete(owner, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
+    info!(session.id = %session.uid, "session {} was deleted by its owner", session.uid);
+    Ok(session)
+}
+
+/// A fresh token for a session's owner. Ended sessions have them too: their stored log can be attached to.
+pub async fn token(core: &Core, owner: &Owner, id: &SessionId) -> Result<Ticket, Error> {
+    let session = get(core, owner, id).await?;
+    let token = mint(core, owner, session.uid).await?;
+    Ok(Ticket { session, token, origin: Origin::Repeated })
+}
+
+fn check(core: &Core, request: &Request) -> Result<(Spec, Secrets), InvalidField> {
+    // A name that looks like another session's uid would make that session hard to name.
+    if request.id.as_ref().is_some_and(|id| id.as_str().parse::<Uid>().is_ok()) {
+        return Err(InvalidField::new("id", "id must not have the form of a uid (UUIDv7)"));
+    }
+    let (spec, secrets) = Spec::check(request.draft.clone(), &core.settings.policy)?;
+    if let Some(source) = &spec.source {
+        check_literal(&source.url, &core.settings.allowed_sources)?;
+    }
+    Ok((spec, secrets))
+}
+
+async fn take_allowance(core: &Core, owner: &Owner) -> Result<(), Error> {
+    // A tenant holds no line feed, so no two owners share a key.
+    let key = format!("create\n{}\n{}", owner.tenant, owner.subject);
+    match core.limiter.take(&key, core.settings.create_rate).await.map_err(Error::Limiter)? {
+        Decision::Allowed => Ok(()),
+        Decision::Limited { retry_after } => {
+            metrics::counter!("podling_rate_limit_hits_total", "limit" => "create").increment(1);
+            Err(Error::RateLimited { retry_after })
+        }
+    }
+}
+
+fn new_session(core: &Core, owner: &Owner, uid: Uid, spec: Spec, secrets: Secrets, request: &Request) -> NewSession {
+    NewSession {
+        uid,
+        id: request.id.clone().unwrap_or_else(|| uid.into()),
+        owner: owner.clone(),
+        spec,
+        sealed: core.seal.seal(uid, &SessionKey::random(), &secrets),
+        idempotency: request.idempotency.clone(),
+        max_per_owner: core.settings.max_sessions_per_owner,
+        max_per_tenant: core.settings.max_sessions_per_tenant,
+    }
+}
+
+async fn mint(core: &Core, owner: &Owner, uid: Uid) -> Result<String, Error> {
+    // The store's clock, because Admit checks the token by it.
+    let now = core.system.ping().await?;
+    let claims = claims(&core.settings.issuer, owner, uid, now, core.settings.token_life);
+    core.signer.sign(&claims).await.map_err(Error::Signer)
+}
+
+fn claims(issuer: &str, owner: &Owner, uid: Uid, now: Timestamp, life: Duration) -> Claims {
+    let iat = now.as_second();
+    Claims {
+        iss: issuer.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: owner.subject.to_string(),
+        sid: uid,
+        tid: owner.tenant.to_string(),
+        jti: TokenId::new(),
+        iat,
+        exp: iat.saturating_add_unsigned(life.as_secs()),
+        scope: Scope::ReadWrite,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podling_session::principal::Principal;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_one_session_and_one_life() {
+        let (owner, uid) = (Principal::local_owner().owner, Uid::new());
+        let now = Timestamp::from_second(1_000).expect("a small second");
+        let one = claims("podling", &owner, uid, now, Duration::from_secs(300));
+        let two = claims("podling", &owner, uid, now, Duration::from_secs(300));
+        assert_eq!((one.iat, one.exp, one.sid, one.aud.as_str()), (1_000, 1_300, uid, "ws"));
+        assert_eq!((one.sub.as_str(), one.tid.as_str()), ("owner", "local:user:owner"));
+        assert_ne!(one.jti, two.jti);
+    }
+}
