@@ -1,3 +1,94 @@
-//! .
+//! The browser's door: spends one-time tokens and bridges WebSockets to runners. Holds connections, owns no durable
+//! state.
+//!
+//! `http` routes; `attach` parses what a client asks for; `admit` decides, with `verify`, the replay guard and the
+//! controller; `upstream` is the session's side of an open viewer, through failures; `bridge` is the viewer's.
+
+mod config;
+mod http;
+
+mod assets;
+mod attach;
+mod handshake;
+
+mod admit;
+mod keys;
+mod verify;
+
+mod bridge;
+mod close;
+mod frame;
+mod inbox;
+mod upstream;
+
+mod controller;
+mod runner;
 
 pub mod replay_memory;
+
+use std::sync::Arc;
+
+use ::http::{Request, Response};
+use bytes::Bytes;
+use http_body_util::Full;
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
+
+pub use crate::config::{Config, Limits};
+use crate::{controller::Controller, keys::Keys, runner::Runners};
+
+/// One gateway; clones share everything.
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) controller: Controller,
+    pub(crate) keys: Keys,
+    pub(crate) runners: Runners,
+    pub(crate) sockets: TaskTracker,
+    pub(crate) draining: CancellationToken,
+}
+
+impl Gateway {
+    /// Connects to nothing yet: the controller may start later.
+    pub fn new(config: Config) -> Gateway {
+        let controller = Controller::new(&config.controller, &config.credential);
+        Gateway(Arc::new(Inner {
+            keys: Keys::new(controller.clone()),
+            controller,
+            config,
+            runners: Runners::default(),
+            sockets: TaskTracker::new(),
+            draining: CancellationToken::new(),
+        }))
+    }
+
+    /// Whether a path is the gateway's to answer: terminals and the browser's files.
+    pub fn is_mine(path: &str) -> bool {
+        path.starts_with("/ws/") || path.starts_with(assets::PREFIX)
+    }
+
+    /// Answers one request. An upgraded connection lives on in a task that [`Gateway::drain`] awaits.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
+        http::handle(&self.0, request).await
+    }
+
+    /// How many viewers are attached.
+    pub fn sockets(&self) -> usize {
+        self.0.sockets.len()
+    }
+
+    /// Stops accepting, sends the viewers away (1001) over `limits.drain_spread`, and awaits every socket.
+    pub async fn drain(&self) {
+        self.0.draining.cancel();
+        self.0.sockets.close();
+        let Limits { drain_spread, close_timeout, .. } = self.0.config.limits;
+        // A socket may be in the middle of a send when its turn comes, and then waits for the peer's close frame.
+        let patience = drain_spread + close_timeout * 2;
+        if timeout(patience, self.0.sockets.wait()).await.is_err() {
+            warn!(sockets = self.0.sockets.len(), "sockets were still open at the end of the drain");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The decision: a token is checked here, then by the controller, and only then spent. So 404, 429 and 503 spend
+//! nothing.
+
+use podling_proto::control::{AdmitRequest, AdmitResponse, Admitted, admit_request, admit_response};
+use podling_session::{
+    id::Uid,
+    refusal::Refusal,
+    replay::Claim,
+    token::{Claims, GATEWAY_SLACK},
+};
+use std::time::Duration;
+use tonic::{Code, Status, Streaming};
+use tracing::{error, warn};
+
+use crate::{
+    Inner,
+    attach::{Ask, Capability},
+    controller::Controller,
+    verify,
+};
+
+/// An admitted viewer: where its session is comes from `stream`.
+pub(crate) struct Admission {
+    pub(crate) admitted: Admitted,
+    pub(crate) stream: Streaming<AdmitResponse>,
+}
+
+/// Admits a new request to attach.
+pub(crate) async fn admit(gateway: &Inner, ask: &Ask) -> Result<Admission, Refusal> {
+    match &ask.capability {
+        Capability::Resume { token } => resume(&gateway.controller, ask.uid, token.clone()).await,
+        Capability::Session { token, nonce } => {
+            let claims = verify::session_token(token, ask.uid, &gateway.config.issuer, &gateway.keys).await?;
+            let capability = admit_request::Capability::SessionToken(token.clone());
+            let admission = call(&gateway.controller, ask.uid, capability, nonce.to_string()).await?;
+            match gateway.config.guard.claim(claims.jti, *nonce, life(&claims)).await {
+                Ok(Claim::First | Claim::Again) => Ok(admission),
+                Ok(Claim::Spent) => Err(Refusal::Token),
+                Err(cause) => {
+                    error!(?cause, "the replay guard cannot be asked");
+                    Err(Refusal::Unavailable)
+                }
+            }
+        }
+    }
+}
+
+/// Admits a viewer that comes back. Needs neither keys nor the replay guard.
+pub(crate) async fn resume(controller: &Controller, uid: Uid, token: String) -> Result<Admission, Refusal> {
+    call(controller, uid, admit_request::Capability::ResumeToken(token), String::new()).await
+}
+
+async fn call(
+    controller: &Controller,
+    uid: Uid,
+    capability: admit_request::Capability,
+    nonce: String,
+) -> Result<Admission, Refusal> {
+    let ask = AdmitRequest { uid: uid.to_string(), capability: Some(capability), nonce };
+    let (first, stream) = controller.admit(ask).await.map_err(|status| refusal(&status))?;
+    match first.message {
+        Some(admit_response::Message::Admitted(admitted)) => Ok(Admission { admitted, stream }),
+        _ => {
+            error!(session.uid = %uid, "the controller's first answer to Admit is not `admitted`");
+            Err(Refusal::Unavailable)
+        }
+    }
+}
+
+/// What a refusal of the controller means to a viewer.
+fn refusal(status: &Status) -> Refusal {
+    match status.code() {
+        Code::Unauthenticated => Refusal::Token,
+        Code::NotFound => Refusal::NoSuchSession,
+        Code::FailedPrecondition => Refusal::Pruned,
+        Code::ResourceExhausted => Refusal::TooManyViewers,
+        code => {
+            warn!(?code, message = status.message(), "the controller cannot admit");
+            Refusal::Unavailable
+        }
+    }
+}
+
+/// How long a claim must be remembered: the token's whole life, and what our clock may be off.
+fn life(claims: &Claims) -> Duration {
+    let seconds = u64::try_from(claims.exp.saturating_sub(claims.iat)).unwrap_or(0);
+    Duration::from_secs(seconds) + GATEWAY_SLACK
+}

@@ -1,0 +1,144 @@
+//! How an attach ends, and what the viewer is told: the one match to close codes.
+
+use podling_daemon::problem::Problem;
+use podling_proto::terminal::Exit;
+use podling_session::refusal::{Refusal, close};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+
+use crate::attach::{BadAsk, Dialect};
+
+/// A control frame holds 125 bytes, two of them the code (RFC 6455, 5.5).
+const MAX_REASON_BYTES: usize = 123;
+
+/// A refusal with what is wrong in this very request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) detail: String,
+    pub(crate) field: Option<&'static str>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused { refusal, detail: refusal.message().to_owned(), field: None }
+    }
+}
+
+impl From<BadAsk> for Refused {
+    fn from(bad: BadAsk) -> Refused {
+        let detail = format!("{}: {}: {}", Refusal::BadRequest.message(), bad.field, bad.rule);
+        Refused { refusal: Refusal::BadRequest, detail, field: Some(bad.field) }
+    }
+}
+
+impl Refused {
+    pub(crate) fn problem(&self) -> Problem {
+        let status = http::StatusCode::from_u16(self.refusal.http_status()).expect("the table holds statuses");
+        let mut problem = Problem::new(status, self.refusal.problem_type(), self.detail.clone());
+        problem.field = self.field.map(str::to_owned);
+        match self.refusal {
+            Refusal::Unavailable | Refusal::TooManyViewers => problem.retry_after(std::time::Duration::from_secs(1)),
+            _ => problem,
+        }
+    }
+}
+
+/// How an open socket ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ending {
+    /// The session ended, and the viewer has seen all of it.
+    Exit(Exit),
+    Refused(Refused),
+    /// The runner closed this stream.
+    Closed {
+        code: u16,
+        reason: String,
+    },
+    /// The gateway drains.
+    Draining,
+    /// The session cannot be reached, for longer than a viewer should wait here.
+    Unreachable,
+    /// The viewer closed, or its connection broke.
+    Gone,
+    /// The viewer answered no ping.
+    Silent,
+    /// The viewer's socket took nothing for too long.
+    TooSlow,
+    /// The viewer sent what its subprotocol does not have, or more than it may.
+    Violation {
+        code: u16,
+        reason: &'static str,
+    },
+}
+
+impl Ending {
+    /// For metrics and logs; a closed set.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Ending::Exit(_) => "exit",
+            Ending::Refused(_) => "refused",
+            Ending::Closed { .. } => "closed",
+            Ending::Draining => "draining",
+            Ending::Unreachable => "unreachable",
+            Ending::Gone => "gone",
+            Ending::Silent => "silent",
+            Ending::TooSlow => "too-slow",
+            Ending::Violation { .. } => "violation",
+        }
+    }
+
+    /// The close frame, and none for a viewer that would not read it.
+    pub(crate) fn close_frame(&self, dialect: Dialect) -> Option<CloseFrame> {
+        let (code, reason) = match self {
+            Ending::Exit(exit) => (close::ENDED, exit.reason.as_str()),
+            Ending::Refused(refused) => (refused.refusal.close_code(), refused.detail.as_str()),
+            Ending::Closed { code, reason } => (*code, reason.as_str()),
+            Ending::Draining => (close::DRAINING, "draining"),
+            // A plain client cannot resume: to it this is a failure.
+            Ending::Unreachable if dialect == Dialect::Plain => (1011, "unreachable"),
+            Ending::Unreachable => (close::DRAINING, "unreachable"),
+            Ending::TooSlow => (close::TOO_SLOW, "too slow"),
+            Ending::Violation { code, reason } => (*code, *reason),
+            Ending::Gone | Ending::Silent => return None,
+        };
+        Some(CloseFrame { code: CloseCode::from(code), reason: shortened(reason).into() })
+    }
+}
+
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_REASON_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_one_row_in_both_tables() {
+        let check = |refusal: Refusal, status: u16| {
+            let refused = Refused::from(refusal);
+            assert_eq!(refused.problem().status, status);
+            let frame = Ending::Refused(refused).close_frame(Dialect::Framed).expect("a frame");
+            assert_eq!(u16::from(frame.code), 4000 + status);
+        };
+        check(Refusal::BadRequest, 400);
+        check(Refusal::Token, 401);
+        check(Refusal::NoSuchSession, 404);
+        check(Refusal::Pruned, 410);
+        check(Refusal::TooManyViewers, 429);
+        check(Refusal::Unavailable, 503);
+    }
+
+    #[test]
+    fn a_reason_fits_into_a_control_frame_and_stays_text() {
+        let long = "ä".repeat(100);
+        assert_eq!(shortened(&long).len(), 122);
+        assert_eq!(shortened("short"), "short");
+    }
+
+    #[test]
+    fn a_plain_client_is_not_told_to_come_back() {
+        let code = |dialect| Ending::Unreachable.close_frame(dialect).map(|frame| u16::from(frame.code));
+        assert_eq!((code(Dialect::Framed), code(Dialect::Plain)), (Some(1001), Some(1011)));
+    }
+}

@@ -1,0 +1,56 @@
+//! What a gateway is given, and how long it waits for others.
+
+use std::{sync::Arc, time::Duration};
+
+use podling_proto::channel::Address;
+use podling_session::replay::ReplayGuard;
+use secrecy::SecretString;
+
+/// The composition of one gateway.
+pub struct Config {
+    /// Serves `Gateways`, and `Terminal` for stored logs.
+    pub controller: Address,
+    /// The service credential that the controller knows this gateway by.
+    pub credential: SecretString,
+    /// `iss` of session tokens.
+    pub issuer: String,
+    pub guard: Arc<dyn ReplayGuard>,
+    pub limits: Limits,
+}
+
+/// Times and sizes. The defaults are what a deployment wants; tests shorten them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Between two pings to a viewer.
+    pub ping_every: Duration,
+    /// A viewer that sent nothing, pongs included, for this long is gone.
+    pub pong_deadline: Duration,
+    /// A viewer whose socket takes no message for this long is too slow (4412).
+    pub send_timeout: Duration,
+    /// How long a closing viewer has to answer the close frame.
+    pub close_timeout: Duration,
+    /// A session that cannot be reached for this long is shown as `unreachable`.
+    pub unreachable_after: Duration,
+    /// How long a viewer waits for a controller that does not answer, before it is sent to another gateway.
+    pub controller_patience: Duration,
+    /// How long a viewer waits for a runner that the controller still believes in. Longer than the controller's own
+    /// patience with a silent runner, so that viewers see the end.
+    pub runner_patience: Duration,
+    /// A drain sends its viewers away over this long, so that they do not all come back at once.
+    pub drain_spread: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            ping_every: Duration::from_secs(20),
+            pong_deadline: Duration::from_secs(60),
+            send_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            unreachable_after: Duration::from_secs(10),
+            controller_patience: Duration::from_secs(10),
+            runner_patience: Duration::from_secs(75),
+            drain_spread: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Calls to the controller, with this gateway's credential.
+
+use std::time::Duration;
+
+use podling_proto::{
+    channel::Address,
+    control::{AdmitRequest, AdmitResponse, GetKeysRequest, gateways_client::GatewaysClient},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::timeout;
+use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
+
+/// How long the controller may take to a first answer.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub(crate) struct Controller {
+    channel: Channel,
+    authorization: MetadataValue<tonic::metadata::Ascii>,
+}
+
+impl Controller {
+    pub(crate) fn new(address: &Address, credential: &SecretString) -> Controller {
+        let value = format!("Bearer {}", credential.expose_secret());
+        let mut authorization = MetadataValue::try_from(value).expect("credentials are printable ASCII");
+        authorization.set_sensitive(true);
+        Controller { channel: address.channel(), authorization }
+    }
+
+    /// Where the logs of ended sessions are served.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// A call to `Gateways`, with the credential.
+    pub(crate) fn authorized<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", self.authorization.clone());
+        request
+    }
+
+    /// The stream and its first answer.
+    pub(crate) async fn admit(&self, ask: AdmitRequest) -> Result<(AdmitResponse, Streaming<AdmitResponse>), Status> {
+        let mut client = GatewaysClient::new(self.channel.clone());
+        let answered = timeout(ANSWER_TIMEOUT, async {
+            let mut stream = client.admit(self.authorized(ask)).await?.into_inner();
+            let first = stream.message().await?;
+            Ok((first.ok_or_else(|| Status::unavailable("the call ended without an answer"))?, stream))
+        });
+        answered.await.unwrap_or_else(|_| Err(Status::unavailable("no answer in time")))
+    }
+
+    /// The JWK set as JSON.
+    pub(crate) async fn keys(&self) -> Result<String, Status> {
+        let mut client = GatewaysClient::new(self.channel.clone());
+        let answered = timeout(ANSWER_TIMEOUT, client.get_keys(self.authorized(GetKeysRequest {})));
+        let response = answered.await.map_err(|_| Status::unavailable("no answer in time"))??;
+        Ok(response.into_inner().jwks)
+    }
+}

@@ -1,0 +1,85 @@
+//! Events as messages of the viewer's dialect.
+
+use bytes::Bytes;
+use podling_proto::terminal::{Exit, Stage};
+use podling_session::frame::ServerFrame;
+use serde::Serialize;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::{attach::Dialect, close::Ending, upstream::Event};
+
+/// Output is sent in messages of at most this, so that a slow viewer is seen to make progress.
+pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+
+#[derive(Serialize)]
+struct StageJson<'a> {
+    stage: &'a str,
+    elapsed_millis: u64,
+}
+
+#[derive(Serialize)]
+struct ExitJson<'a> {
+    reason: &'a str,
+    exit_code: Option<i32>,
+    detail: &'a str,
+}
+
+pub(crate) fn output(dialect: Dialect, offset: u64, replay: bool, bytes: Bytes) -> Message {
+    Message::Binary(match dialect {
+        Dialect::Framed => ServerFrame::Output { offset, replay, bytes }.encode(),
+        Dialect::Plain => bytes,
+    })
+}
+
+/// Everything but output and the end: a plain client gets none of it.
+pub(crate) fn aside(dialect: Dialect, event: Event) -> Option<Message> {
+    if dialect == Dialect::Plain {
+        return None;
+    }
+    let frame = match event {
+        Event::Resume { generation, token } => ServerFrame::Resume { generation, token },
+        Event::Stage(Stage { name, elapsed_millis }) => {
+            ServerFrame::Stage { json: json(&StageJson { stage: &name, elapsed_millis }) }
+        }
+        Event::Resized(size) => ServerFrame::Resized(size.try_into().ok()?),
+        Event::Viewers(count) => ServerFrame::Viewers(count),
+        Event::Mark(text) => ServerFrame::Mark { text },
+        Event::Output(_) | Event::End(_) => return None,
+    };
+    Some(Message::Binary(frame.encode()))
+}
+
+/// What stands before the close frame.
+pub(crate) fn last_words(dialect: Dialect, ending: &Ending) -> Option<Message> {
+    let bytes = match (ending, dialect) {
+        (Ending::Exit(Exit { reason, exit_code, detail }), Dialect::Framed) => {
+            let json = json(&ExitJson { reason, exit_code: *exit_code, detail });
+            ServerFrame::Exit { json }.encode()
+        }
+        (Ending::Exit(exit), Dialect::Plain) => format!("\r\n[podling] {}\r\n", exit.detail).into(),
+        (Ending::Refused(refused), Dialect::Framed) => ServerFrame::Error { json: json(&refused.problem()) }.encode(),
+        _ => return None,
+    };
+    Some(Message::Binary(bytes))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings and numbers always serialize")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_frame_or_a_line() {
+        let exit =
+            Exit { reason: "exit".into(), exit_code: Some(3), detail: "The command ended with exit code 3.".into() };
+        let ending = Ending::Exit(exit);
+        let framed = last_words(Dialect::Framed, &ending).expect("a frame").into_data();
+        assert_eq!(&framed[1..], br#"{"reason":"exit","exit_code":3,"detail":"The command ended with exit code 3."}"#);
+        let plain = last_words(Dialect::Plain, &ending).expect("a line").into_data();
+        assert_eq!(&plain[..], b"\r\n[podling] The command ended with exit code 3.\r\n");
+        assert!(last_words(Dialect::Framed, &Ending::Draining).is_none());
+    }
+}

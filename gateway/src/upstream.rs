@@ -1,0 +1,372 @@
+//! The session's side of one viewer: where the session is, the stream to it, and the way back when that stream breaks.
+//!
+//! ```text
+//! Admitted --runner or stored--> Found --opened--> Attached --exit or closed--> Over
+//!     ^                            |                  |
+//!     |  admitted anew             | cannot connect   | cut
+//!     +-------------------------- Lost <--------------+       too long, or refused: Over
+//! ```
+//!
+//! The viewer keeps its socket through all of it: a cut stream is admitted again with the newest resume token and goes
+//! on at the offset that was reached, so nothing is lost or doubled, and a dead runner's session ends properly from
+//! the stored log.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{Stream, stream};
+use podling_proto::{
+    control::{AdmitResponse, AtRunner, admit_response},
+    terminal::{
+        AttachResponse, Closed, Mode, Open, Opened, Output, Stage, WindowSize, attach_response,
+        terminal_client::TerminalClient,
+    },
+};
+use podling_session::refusal::{Refusal, close};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{Code, Status, Streaming, transport::Channel};
+use tracing::{info, warn};
+
+use crate::{
+    Inner,
+    admit::{self, Admission},
+    attach::{Ask, Dialect},
+    close::{Ending, Refused},
+    inbox::Inbox,
+    runner::Connection,
+};
+
+/// How long a runner may take to answer Attach.
+const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A stream that stood for less is part of the outage before it.
+const STEADY: Duration = Duration::from_secs(1);
+/// What a viewer is shown while its session cannot be reached.
+const UNREACHABLE: &str = "unreachable";
+
+/// What happens to a viewer, in order. `End` is the last.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Resume {
+        generation: u32,
+        token: String,
+    },
+    Stage(Stage),
+    Output(Output),
+    /// The window size from here on; also once per stream, as its first event.
+    Resized(WindowSize),
+    Viewers(u32),
+    Mark(String),
+    End(Ending),
+}
+
+pub(crate) struct Upstream {
+    gateway: Arc<Inner>,
+    ask: Ask,
+    inbox: Inbox,
+    state: State,
+    /// An event that comes before those of the state.
+    greeting: Option<Event>,
+    resume_token: String,
+    /// The offset that the viewer has come to; none before its first byte.
+    reached: Option<u64>,
+    attached_at: Option<Instant>,
+    outage: Option<Outage>,
+}
+
+enum State {
+    Admitted(Streaming<AdmitResponse>),
+    Found(Place),
+    Attached { stream: Streaming<AttachResponse>, _connection: Option<Connection> },
+    Lost,
+    Over,
+}
+
+enum Place {
+    Runner { grant: String, connection: Connection },
+    Stored { grant: String },
+}
+
+/// A time without a stream.
+struct Outage {
+    began: Instant,
+    /// When the controller last admitted the viewer.
+    controller_seen: Instant,
+    tries: u32,
+    shown: bool,
+}
+
+impl Upstream {
+    pub(crate) fn new(gateway: Arc<Inner>, ask: Ask, admission: Admission, inbox: Inbox) -> Upstream {
+        let mut upstream = Upstream {
+            gateway,
+            ask,
+            inbox,
+            state: State::Lost,
+            greeting: None,
+            resume_token: String::new(),
+            reached: None,
+            attached_at: None,
+            outage: None,
+        };
+        upstream.greeting = Some(upstream.admit(admission));
+        upstream
+    }
+
+    /// The events, as a stream that may be polled and left at any time.
+    pub(crate) fn events(self) -> impl Stream<Item = Event> + Send {
+        stream::unfold(self, |mut upstream| async move { upstream.next().await.map(|event| (event, upstream)) })
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(greeting) = self.greeting.take() {
+                return Some(greeting);
+            }
+            let event = match std::mem::replace(&mut self.state, State::Over) {
+                State::Over => return None,
+                State::Admitted(stream) => self.locate(stream).await,
+                State::Found(place) => self.attach(place).await,
+                State::Attached { stream, _connection } => self.follow(stream, _connection).await,
+                State::Lost => self.come_back().await,
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    fn admit(&mut self, admission: Admission) -> Event {
+        let Admission { admitted, stream } = admission;
+        self.resume_token.clone_from(&admitted.resume_token);
+        self.state = State::Admitted(stream);
+        Event::Resume { generation: admitted.generation, token: admitted.resume_token }
+    }
+
+    /// Waits for the session to have a place.
+    async fn locate(&mut self, mut stream: Streaming<AdmitResponse>) -> Option<Event> {
+        use admit_response::Message;
+        let message = match stream.message().await {
+            Ok(Some(response)) => response.message,
+            Ok(None) => return self.lose("the controller ended Admit early"),
+            Err(status) => return self.lose(status.message()),
+        };
+        match message {
+            Some(Message::Stage(stage)) => {
+                self.state = State::Admitted(stream);
+                Some(Event::Stage(stage))
+            }
+            Some(Message::Runner(runner)) => self.found(runner),
+            Some(Message::Stored(stored)) => {
+                self.state = State::Found(Place::Stored { grant: stored.grant });
+                None
+            }
+            Some(Message::Admitted(_)) | None => {
+                self.state = State::Admitted(stream); // A newer controller's message: nothing to us.
+                None
+            }
+        }
+    }
+
+    fn found(&mut self, runner: AtRunner) -> Option<Event> {
+        match runner.address.parse() {
+            Ok(address) => {
+                let connection = self.gateway.runners.connection(address);
+                self.state = State::Found(Place::Runner { grant: runner.grant, connection });
+                None
+            }
+            Err(error) => self.lose(&error.to_string()),
+        }
+    }
+
+    async fn attach(&mut self, place: Place) -> Option<Event> {
+        match timeout(ATTACH_TIMEOUT, self.open(place)).await {
+            Ok(Ok((stream, connection, opened))) => {
+                self.attached_at = Some(Instant::now());
+                self.state = State::Attached { stream, _connection: connection };
+                opened.size.map(Event::Resized)
+            }
+            Ok(Err(status)) => match ending(&status) {
+                Some(ending) => Some(Event::End(ending)),
+                None => self.lose(status.message()),
+            },
+            Err(_) => self.lose("no answer to Attach in time"),
+        }
+    }
+
+    async fn open(&self, place: Place) -> Result<(Streaming<AttachResponse>, Option<Connection>, Opened), Status> {
+        let controller = &self.gateway.controller;
+        let (response, connection) = match place {
+            Place::Runner { grant, connection } => {
+                let mut client = TerminalClient::new(Channel::clone(&connection));
+                (client.attach(self.inbox.requests(self.opening(grant))).await?, Some(connection))
+            }
+            Place::Stored { grant } => {
+                let requests = self.inbox.requests(self.opening(grant));
+                let mut client = TerminalClient::new(controller.channel());
+                (client.attach(controller.authorized(requests)).await?, None)
+            }
+        };
+        let mut stream = response.into_inner();
+        match stream.message().await?.and_then(|response| response.message) {
+            Some(attach_response::Message::Opened(opened)) => Ok((stream, connection, opened)),
+            _ => Err(Status::unavailable("the first answer to Attach is not `opened`")),
+        }
+    }
+
+    /// A viewer that has seen bytes goes on at the next; from then on a plain one, too, wants each of them.
+    fn opening(&self, grant: String) -> Open {
+        let Ask { mode, from, history_lines, .. } = self.ask;
+        match self.reached {
+            None => Open { grant, mode: mode.into(), from, history_lines },
+            Some(reached) => {
+                let mode = if mode == Mode::Plain { Mode::Lossless } else { mode };
+                Open { grant, mode: mode.into(), from: Some(reached), history_lines: 0 }
+            }
+        }
+    }
+
+    async fn follow(&mut self, mut stream: Streaming<AttachResponse>, connection: Option<Connection>) -> Option<Event> {
+        use attach_response::Message;
+        let message = match stream.message().await {
+            Ok(Some(response)) => response.message,
+            Ok(None) => return self.lose("the stream was cut"),
+            Err(status) => match ending(&status) {
+                Some(ending) => return Some(Event::End(ending)),
+                None => return self.lose(status.message()),
+            },
+        };
+        let event = match message {
+            Some(Message::Exit(exit)) => return Some(Event::End(Ending::Exit(exit))),
+            Some(Message::Closed(closed)) => return self.closed(closed),
+            Some(Message::Output(output)) => self.reach(output).map(Event::Output),
+            // To a client of bytes a screen is bytes; the others get one in `live` mode only, which is refused so far.
+            Some(Message::Snapshot(screen)) => {
+                self.reached = Some(screen.offset);
+                Some(Event::Output(Output { offset: screen.offset, data: screen.data, replay: true }))
+            }
+            Some(Message::Stage(stage)) => Some(Event::Stage(stage)),
+            Some(Message::Resized(size)) => Some(Event::Resized(size)),
+            Some(Message::Viewers(count)) => Some(Event::Viewers(count)),
+            Some(Message::Mark(mark)) => Some(Event::Mark(mark)),
+            Some(Message::Opened(_) | Message::Skipped(_)) | None => None,
+        };
+        self.state = State::Attached { stream, _connection: connection };
+        event
+    }
+
+    /// Cuts off what the viewer has already, which a new stream may begin with.
+    fn reach(&mut self, mut output: Output) -> Option<Output> {
+        let seen = self.reached.map_or(0, |reached| reached.saturating_sub(output.offset));
+        let seen = usize::try_from(seen).unwrap_or(usize::MAX).min(output.data.len());
+        drop::<Bytes>(output.data.split_to(seen));
+        output.offset += seen as u64;
+        if output.data.is_empty() {
+            return None;
+        }
+        self.reached = Some(output.offset + output.data.len() as u64);
+        Some(output)
+    }
+
+    /// A viewer that can resume is told so; for a plain one the gateway does it.
+    fn closed(&mut self, closed: Closed) -> Option<Event> {
+        let Closed { code, reason } = closed;
+        let code = u16::try_from(code).unwrap_or(1011);
+        if code == close::DRAINING && self.ask.dialect == Dialect::Plain {
+            return self.lose("the runner drains");
+        }
+        Some(Event::End(Ending::Closed { code, reason }))
+    }
+
+    fn lose(&mut self, why: &str) -> Option<Event> {
+        let uid = self.ask.uid;
+        info!(session.uid = %uid, why, "session {uid} cannot be reached, trying again");
+        let steady = self.attached_at.take().is_some_and(|at| at.elapsed() >= STEADY);
+        if steady || self.outage.is_none() {
+            let now = Instant::now();
+            self.outage = Some(Outage { began: now, controller_seen: now, tries: 0, shown: false });
+        }
+        self.state = State::Lost;
+        None
+    }
+
+    async fn come_back(&mut self) -> Option<Event> {
+        self.state = State::Lost;
+        let limits = self.gateway.config.limits;
+        let now = Instant::now();
+        let outage = self.outage.get_or_insert(Outage { began: now, controller_seen: now, tries: 0, shown: false });
+        if !outage.shown && outage.began.elapsed() >= limits.unreachable_after {
+            outage.shown = true;
+            let elapsed_millis = u64::try_from(outage.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            return Some(Event::Stage(Stage { name: UNREACHABLE.to_owned(), elapsed_millis }));
+        }
+        let controller_gone = outage.controller_seen.elapsed() >= limits.controller_patience;
+        if controller_gone || outage.began.elapsed() >= limits.runner_patience {
+            self.state = State::Over;
+            return Some(Event::End(Ending::Unreachable));
+        }
+        sleep(pause(outage.tries)).await;
+        outage.tries += 1;
+        match admit::resume(&self.gateway.controller, self.ask.uid, self.resume_token.clone()).await {
+            Ok(admission) => {
+                outage.controller_seen = Instant::now();
+                Some(self.admit(admission))
+            }
+            Err(Refusal::Unavailable) => None,
+            Err(refusal) => {
+                warn!(session.uid = %self.ask.uid, ?refusal, "a viewer that lost its stream was not admitted again");
+                self.state = State::Over;
+                Some(Event::End(Ending::Refused(refusal.into())))
+            }
+        }
+    }
+}
+
+fn pause(tries: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE)
+}
+
+/// What a failed Attach means to the viewer; none when it is worth another try.
+fn ending(status: &Status) -> Option<Ending> {
+    let refused = match status.code() {
+        Code::Unauthenticated => Refusal::Token.into(),
+        Code::NotFound => Refusal::NoSuchSession.into(),
+        Code::FailedPrecondition => Refusal::Pruned.into(),
+        Code::ResourceExhausted => Refusal::TooManyViewers.into(),
+        Code::Unimplemented | Code::InvalidArgument => {
+            let detail = format!("{}: {}", Refusal::BadRequest.message(), status.message());
+            Refused { refusal: Refusal::BadRequest, detail, field: None }
+        }
+        Code::OutOfRange => {
+            return Some(Ending::Closed { code: close::FELL_OFF, reason: status.message().to_owned() });
+        }
+        _ => return None,
+    };
+    Some(Ending::Refused(refused))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_second() {
+        assert_eq!([0, 1, 5, 40].map(pause).map(|pause| pause.as_millis()), [50, 100, 1000, 1000]);
+    }
+
+    #[test]
+    fn only_a_passing_failure_is_tried_again() {
+        let code = |code| match ending(&Status::new(code, "64")) {
+            Some(ending) => ending.close_frame(Dialect::Framed).map(|frame| u16::from(frame.code)),
+            None => None,
+        };
+        assert_eq!(code(Code::Unavailable), None);
+        assert_eq!(code(Code::Unknown), None);
+        assert_eq!(code(Code::Unauthenticated), Some(4401));
+        assert_eq!(code(Code::ResourceExhausted), Some(4429));
+        assert_eq!(code(Code::OutOfRange), Some(4411));
+        assert_eq!(code(Code::FailedPrecondition), Some(4410));
+        assert_eq!(code(Code::Unimplemented), Some(4400));
+    }
+}
