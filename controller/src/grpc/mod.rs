@@ -1,3 +1,44 @@
 //! The gRPC doors: runners report and take orders, gateways admit viewers, stored terminal logs are served.
 
+mod admit;
+mod auth;
+mod control;
+mod credit;
+mod error;
+mod gateways;
 pub mod orders;
+mod replay;
+mod runners;
+mod seats;
+mod terminal;
+
+use podling_proto::{
+    channel::{CONNECTION_WINDOW, STREAM_WINDOW},
+    control::{gateways_server::GatewaysServer, runners_server::RunnersServer},
+    terminal::terminal_server::TerminalServer,
+};
+use podling_session::log::MAX_SEGMENT_BYTES;
+use secrecy::SecretString;
+use tonic::{service::interceptor::InterceptedService, transport::server::Router};
+
+use self::{auth::ServiceAuth, gateways::GatewaysDoor, runners::RunnersDoor, seats::Seats, terminal::TerminalDoor};
+use crate::core::Core;
+
+/// A segment with its frame is a runner's largest message.
+const MAX_FROM_RUNNER: usize = MAX_SEGMENT_BYTES + 64 * 1024;
+/// Two tokens.
+const MAX_FROM_GATEWAY: usize = 16 * 1024;
+/// A viewer's input comes in pieces of at most its credit, 256 KiB.
+const MAX_FROM_VIEWER: usize = 512 * 1024;
+
+/// All doors. Runners show the credential of Register, gateways the service credential, viewers a grant.
+pub fn router(core: Core, service_credential: SecretString) -> Router {
+    let max_viewers = usize::try_from(core.settings.max_viewers).unwrap_or(usize::MAX);
+    let terminal = TerminalDoor { core: core.clone(), seats: Seats::new(max_viewers) };
+    let runners = RunnersServer::new(RunnersDoor { core: core.clone() });
+    let gateways = GatewaysServer::new(GatewaysDoor { core }).max_decoding_message_size(MAX_FROM_GATEWAY);
+    podling_daemon::grpc::server(STREAM_WINDOW, CONNECTION_WINDOW)
+        .add_service(runners.max_decoding_message_size(MAX_FROM_RUNNER))
+        .add_service(InterceptedService::new(gateways, ServiceAuth(service_credential)))
+        .add_service(TerminalServer::new(terminal).max_decoding_message_size(MAX_FROM_VIEWER))
+}

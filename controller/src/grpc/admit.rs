@@ -1,0 +1,201 @@
+//! Admission of one viewer: its token is checked, then it is led to where the terminal is served, stage by stage.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
+use podling_proto::{
+    control::{
+        AdmitRequest, AdmitResponse, Admitted, AtController, AtRunner, admit_request::Capability, admit_response,
+    },
+    terminal,
+};
+use podling_session::{
+    capability::{Grant, GrantKey, Resume, SessionKey},
+    id::Uid,
+    phase::Stage,
+    session::{Release, Session},
+    token::{self, Expected, Scope},
+};
+use tokio::time::Instant;
+use tonic::Status;
+use tracing::debug;
+
+use super::error::Error;
+use crate::{
+    core::Core,
+    logs::{
+        follow::SETTLE_DEADLINE,
+        pace::Pace,
+        place::{self, At, Place},
+        read::Stored,
+    },
+};
+
+/// Admits, or refuses before the first answer.
+pub(super) async fn admit(
+    core: Core,
+    request: AdmitRequest,
+) -> Result<BoxStream<'static, Result<AdmitResponse, Status>>, Error> {
+    let uid: Uid = request.uid.parse().map_err(|_| Error::NoSession)?;
+    let session = visible(&core, uid).await?;
+    let key = session_key(&core, uid).await?;
+    let shown = check(&core, &session, &key, request).await?;
+    // A viewer that comes back may be counted already: the runner knows, and decides.
+    if shown.generation == 0 && session.release == Release::Held && session.viewers >= core.settings.max_viewers {
+        return Err(Error::TooManyViewers);
+    }
+    refuse_pruned(&core, &session).await?;
+    let first = admitted(&shown, &key);
+    let admission = Admission { core, shown, key: key.grant_key(), stage: None, next: Next::Answer(first) };
+    Ok(stream::unfold(admission, |mut admission| async move {
+        let answer = admission.next().await?;
+        Some((answer.map_err(Status::from), admission))
+    })
+    .boxed())
+}
+
+async fn visible(core: &Core, uid: Uid) -> Result<Session, Error> {
+    let session = core.system.find(uid).await?;
+    session.filter(|session| session.deleted_at.is_none()).ok_or(Error::NoSession)
+}
+
+async fn session_key(core: &Core, uid: Uid) -> Result<SessionKey, Error> {
+    let sealed = core.system.sealed(uid).await?.ok_or(Error::NoSession)?;
+    Ok(core.seal.open_key(uid, &sealed)?)
+}
+
+/// What the viewer has shown, whichever of the two tokens it was: generation 0 stands for a session token.
+async fn check(core: &Core, session: &Session, key: &SessionKey, request: AdmitRequest) -> Result<Resume, Error> {
+    match request.capability.ok_or(Error::Token)? {
+        Capability::SessionToken(text) => {
+            let now = core.system.ping().await?;
+            let expected = Expected { issuer: &core.settings.issuer, session: session.uid, now, slack: Duration::ZERO };
+            let claims = token::verify(&text, &core.signer.keys(), &expected).map_err(refused)?;
+            if claims.tid != session.owner.tenant.as_str() {
+                return Err(Error::Token);
+            }
+            let nonce = request.nonce.parse().map_err(|_| Error::Token)?;
+            Ok(Resume { session: session.uid, viewer: claims.jti, nonce, generation: 0, scope: claims.scope })
+        }
+        Capability::ResumeToken(text) => {
+            let resume = key.resume_key().verify(&text).map_err(|_| Error::Token)?;
+            if resume.session == session.uid { Ok(resume) } else { Err(Error::Token) }
+        }
+    }
+}
+
+fn refused(why: token::TokenError) -> Error {
+    debug!(%why, "a session token was refused"); // Callers learn only that it was.
+    Error::Token
+}
+
+/// A log that had bytes and has no segment any more was pruned before its row.
+async fn refuse_pruned(core: &Core, session: &Session) -> Result<(), Error> {
+    if session.release == Release::Held || session.log.end == 0 {
+        return Ok(());
+    }
+    let stored = Stored::find(&core.logs, core.system.as_ref(), session).await?;
+    if stored.is_empty() { Err(Error::Pruned) } else { Ok(()) }
+}
+
+fn admitted(shown: &Resume, key: &SessionKey) -> AdmitResponse {
+    // Saturating: a viewer that came back four billion times keeps its last token.
+    let generation = shown.generation.saturating_add(1);
+    let resume_token = key.resume_key().sign(&Resume { generation, ..shown.clone() });
+    let admitted = Admitted {
+        resume_token,
+        generation,
+        viewer_id: shown.viewer.to_string(),
+        read_only: shown.scope == Scope::ReadOnly,
+    };
+    answer(admit_response::Message::Admitted(admitted))
+}
+
+fn answer(message: admit_response::Message) -> AdmitResponse {
+    AdmitResponse { message: Some(message) }
+}
+
+struct Admission {
+    core: Core,
+    shown: Resume,
+    key: GrantKey,
+    /// The last stage that the viewer was told.
+    stage: Option<Stage>,
+    next: Next,
+}
+
+enum Next {
+    Answer(AdmitResponse),
+    Look,
+    Done,
+}
+
+impl Admission {
+    async fn next(&mut self) -> Option<Result<AdmitResponse, Error>> {
+        match std::mem::replace(&mut self.next, Next::Look) {
+            Next::Answer(answer) => Some(Ok(answer)),
+            Next::Look => {
+                let found = self.look().await;
+                if found.is_err() {
+                    self.next = Next::Done;
+                }
+                Some(found)
+            }
+            Next::Done => {
+                self.next = Next::Done;
+                None
+            }
+        }
+    }
+
+    /// Waits for something to tell. Bounded: the start deadline ends a session that does not start, and a session that
+    /// has ended is released or given up.
+    async fn look(&mut self) -> Result<AdmitResponse, Error> {
+        let core = self.core.clone();
+        let mut pace = Pace::new(core.system.as_ref());
+        let deadline = Instant::now() + SETTLE_DEADLINE;
+        loop {
+            let session = visible(&core, self.shown.session).await?;
+            match place::find(&core, &session).await? {
+                Place::Starting(stage) if self.stage != Some(stage) => {
+                    self.stage = Some(stage);
+                    return Ok(stage_answer(stage, session.created_at, core.system.ping().await?));
+                }
+                Place::Starting(_) => {}
+                Place::Runner(at) => return Ok(self.lead(|grant| to_runner(grant, at))),
+                Place::Stored => return Ok(self.lead(to_controller)),
+                Place::Settling if Instant::now() >= deadline => {
+                    return Err(Error::NotReady("the session's log is not settled yet"));
+                }
+                Place::Settling => {}
+            }
+            pace.wait().await;
+        }
+    }
+
+    /// The last answer, with a grant that is made now.
+    fn lead(&mut self, to: impl FnOnce(String) -> admit_response::Message) -> AdmitResponse {
+        self.next = Next::Done;
+        let Resume { session, viewer, nonce, generation, scope } = self.shown.clone();
+        let grant = Grant { session, viewer, nonce, generation, issued_at: Timestamp::now(), scope };
+        answer(to(self.key.sign(&grant)))
+    }
+}
+
+fn to_runner(grant: String, at: At) -> admit_response::Message {
+    admit_response::Message::Runner(AtRunner { grant, address: at.address, certificate: at.certificate.into() })
+}
+
+fn to_controller(grant: String) -> admit_response::Message {
+    admit_response::Message::Stored(AtController { grant })
+}
+
+fn stage_answer(stage: Stage, created: Timestamp, now: Timestamp) -> AdmitResponse {
+    let elapsed = now.duration_since(created).as_millis();
+    let stage = terminal::Stage {
+        name: stage.to_string(),
+        elapsed_millis: u64::try_from(elapsed).unwrap_or_default(), // Zero when a clock went back.
+    };
+    answer(admit_response::Message::Stage(stage))
+}

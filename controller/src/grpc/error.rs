@@ -1,0 +1,119 @@
+//! Why a call fails, and what its caller may know of that.
+
+use podling_proto::convert::Malformed;
+use podling_session::{store::StoreError, viewers::Refused};
+use tonic::Status;
+use tracing::error;
+
+use crate::{logs::LogError, seal::Unsealable};
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the credential is refused")]
+    Credential,
+    #[error("the token is refused")]
+    Token,
+    #[error("the grant is refused: {0}")]
+    Grant(&'static str),
+    #[error("the call is about another runner's session")]
+    OtherSession,
+    #[error("no such session")]
+    NoSession,
+    #[error("too many viewers")]
+    TooManyViewers,
+    #[error("the log was pruned")]
+    Pruned,
+    /// The message is the first offset that is kept.
+    #[error("{first}")]
+    NotKept { first: u64 },
+    #[error("live mode is not available yet")]
+    LiveMode,
+    /// Trying again soon helps.
+    #[error("{0}")]
+    NotReady(&'static str),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Unsealable(#[from] Unsealable),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        Error::Log(LogError::Store(error))
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        match refused {
+            Refused::TooMany => Error::TooManyViewers,
+            Refused::OtherNonce => Error::Grant("the viewer attached with another nonce"),
+            Refused::OldGeneration => Error::Grant("the viewer has confirmed a later generation"),
+            Refused::OlderGrant => Error::Grant("the viewer's open stream has a younger grant"),
+            Refused::Expired => Error::Grant("it has expired"),
+        }
+    }
+}
+
+/// The one match that decides what a caller may know. Internal causes are logged here and never sent.
+impl From<Error> for Status {
+    fn from(error: Error) -> Status {
+        let told = error.to_string();
+        match error {
+            Error::Credential | Error::Token | Error::Grant(_) => Status::unauthenticated(told),
+            Error::OtherSession => Status::permission_denied(told),
+            Error::NoSession => Status::not_found(told),
+            Error::TooManyViewers => Status::resource_exhausted(told),
+            Error::Pruned => Status::failed_precondition(told),
+            Error::NotKept { .. } => Status::out_of_range(told),
+            Error::LiveMode => Status::unimplemented(told),
+            Error::NotReady(_) => Status::unavailable(told),
+            Error::Malformed(_) => Status::invalid_argument(told),
+            Error::Log(LogError::Store(StoreError::Unavailable(source))) => {
+                error!(%source, "the session store is unavailable");
+                Status::unavailable("the session store is unavailable")
+            }
+            Error::Log(LogError::Store(StoreError::Corrupt(what))) => {
+                error!(what, "the session store holds a row that cannot be read");
+                Status::internal("internal error")
+            }
+            Error::Log(LogError::Blob(source)) => {
+                error!(%source, "the blob store failed");
+                Status::unavailable("the blob store is unavailable")
+            }
+            Error::Log(LogError::Broken { .. }) => {
+                error!("{told}");
+                Status::data_loss(told)
+            }
+            Error::Unsealable(source) => {
+                error!(%source, "a session's key cannot be opened: was the seal key changed?");
+                Status::internal("internal error")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn internal_causes_are_not_sent() {
+        let sql = || StoreError::Unavailable("no such table: sessions".into());
+        let status = Status::from(Error::from(sql()));
+        assert_eq!((status.code(), status.message()), (Code::Unavailable, "the session store is unavailable"));
+        let status = Status::from(Error::from(StoreError::Corrupt("uid 17".into())));
+        assert_eq!((status.code(), status.message()), (Code::Internal, "internal error"));
+    }
+
+    #[test]
+    fn a_broken_segment_is_named() {
+        let status = Status::from(Error::Log(LogError::Broken { sequence: 3, fault: "does not match its hash" }));
+        assert_eq!(status.code(), Code::DataLoss);
+        assert_eq!(status.message(), "segment 3 of the terminal log does not match its hash");
+    }
+}

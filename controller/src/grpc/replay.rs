@@ -1,0 +1,242 @@
+//! One viewer's stream of a stored log.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{
+    FutureExt,
+    stream::{self, BoxStream, StreamExt},
+};
+use jiff::Timestamp;
+use podling_proto::terminal::{
+    AttachRequest, AttachResponse, Closed, Opened, Output, Skipped, Stage, attach_request, attach_response::Message,
+};
+use podling_session::{
+    log::{Body, Record},
+    phase::End,
+    refusal::close,
+    size::WindowSize,
+};
+use tokio::time::{Instant, sleep_until, timeout};
+use tonic::{Status, Streaming};
+
+use super::{credit::Credit, error::Error, seats::Seat};
+use crate::logs::read::{Reader, Stored};
+
+/// The credit of a viewer, as at a runner.
+const WINDOW: u64 = 1 << 20;
+/// The most output in one message: far below the limit of gRPC, and small enough that a close is not late.
+const CHUNK: usize = 64 * 1024;
+/// A plain viewer that acks nothing for this long is cut off: it may be a stuck pipe.
+const TOO_SLOW: Duration = Duration::from_secs(30);
+/// How long a stream that has sent everything waits for the viewer to confirm its resume token. A short log is sent
+/// faster than the answer comes, and a token that is confirmed must not open another stream.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a viewer may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pacing {
+    AsAcked,
+    /// 30 s without an ack are too long.
+    AsAckedInTime,
+}
+
+/// Where a replay begins, and how it ends.
+pub(super) struct Opening {
+    pub(super) from: u64,
+    pub(super) created_at: Timestamp,
+    pub(super) end: End,
+    pub(super) pacing: Pacing,
+}
+
+pub(super) struct Replay {
+    inbound: Streaming<AttachRequest>,
+    seat: Seat,
+    reader: Reader,
+    credit: Credit,
+    created_at: Timestamp,
+    end: End,
+    pacing: Pacing,
+    progress: Instant,
+    confirmed: bool,
+    step: Step,
+}
+
+enum Step {
+    Open(Opened),
+    Read,
+    /// Output that is yet to be sent, from an offset on.
+    Send(u64, Bytes),
+    /// The end was sent.
+    Linger,
+    Done,
+}
+
+impl Replay {
+    pub(super) fn new(inbound: Streaming<AttachRequest>, seat: Seat, stored: Stored, opening: Opening) -> Replay {
+        let Opening { from, created_at, end, pacing } = opening;
+        let size = Some(WindowSize::DEFAULT.into()); // Resizes follow as records.
+        let opened = Opened { first_offset: stored.first(), head_offset: stored.end(), from, size };
+        Replay {
+            inbound,
+            seat,
+            reader: stored.read(from),
+            credit: Credit::new(WINDOW, from),
+            created_at,
+            end,
+            pacing,
+            progress: Instant::now(),
+            confirmed: false,
+            step: Step::Open(opened),
+        }
+    }
+
+    pub(super) fn into_stream(self) -> BoxStream<'static, Result<AttachResponse, Status>> {
+        stream::unfold(self, |mut replay| async move {
+            let message = replay.next().await?;
+            let answer = message.map(|message| AttachResponse { message: Some(message) });
+            Some((answer.map_err(Status::from), replay))
+        })
+        .boxed()
+    }
+
+    async fn next(&mut self) -> Option<Result<Message, Error>> {
+        loop {
+            self.take_waiting_requests();
+            if self.seat.is_replaced() && !matches!(self.step, Step::Linger | Step::Done) {
+                return Some(Ok(self.close(close::REPLACED, "another stream of this viewer took over")));
+            }
+            match std::mem::replace(&mut self.step, Step::Read) {
+                Step::Open(opened) => return Some(Ok(Message::Opened(opened))),
+                Step::Read => match self.read().await {
+                    Ok(None) => {}
+                    Ok(Some(message)) => return Some(Ok(message)),
+                    Err(error) => {
+                        self.step = Step::Done;
+                        return Some(Err(error));
+                    }
+                },
+                Step::Send(offset, bytes) if self.credit.room() > 0 => return Some(Ok(self.send(offset, bytes))),
+                Step::Send(offset, bytes) => {
+                    self.step = Step::Send(offset, bytes);
+                    match self.wait_for_credit().await {
+                        Waited::Requests => {}
+                        Waited::TooLong => {
+                            return Some(Ok(self.close(close::TOO_SLOW, "the viewer made no progress for 30 s")));
+                        }
+                        Waited::Gone => self.step = Step::Done,
+                    }
+                }
+                Step::Linger => {
+                    self.linger().await;
+                    self.step = Step::Done;
+                }
+                Step::Done => {
+                    self.step = Step::Done;
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The message of the next record; none when it has no message, or is output.
+    async fn read(&mut self) -> Result<Option<Message>, Error> {
+        let Some(record) = self.reader.next().await? else {
+            self.step = Step::Linger;
+            return Ok(Some(Message::Exit(self.end.clone().into())));
+        };
+        Ok(match record.body {
+            Body::Output(bytes) => {
+                self.step = Step::Send(record.offset, bytes);
+                None
+            }
+            Body::Gap { to } => {
+                self.credit.skipped(to);
+                Some(Message::Skipped(Skipped { from: record.offset, to }))
+            }
+            _ => beside_output(record, self.created_at),
+        })
+    }
+
+    fn send(&mut self, offset: u64, mut bytes: Bytes) -> Message {
+        let data = bytes.split_to(bytes.len().min(CHUNK).min(self.credit.room()));
+        let end = offset + data.len() as u64;
+        self.credit.sent(end);
+        if !bytes.is_empty() {
+            self.step = Step::Send(end, bytes);
+        }
+        Message::Output(Output { offset, data, replay: true })
+    }
+
+    async fn wait_for_credit(&mut self) -> Waited {
+        let slow = self.progress + TOO_SLOW;
+        tokio::select! {
+            biased;
+            () = self.seat.replaced() => Waited::Requests,
+            request = self.inbound.message() => match request {
+                Ok(Some(request)) => {
+                    self.take(request);
+                    Waited::Requests
+                }
+                Ok(None) | Err(_) => Waited::Gone,
+            },
+            () = sleep_until(slow), if self.pacing == Pacing::AsAckedInTime => Waited::TooLong,
+        }
+    }
+
+    fn take_waiting_requests(&mut self) {
+        while let Some(Ok(Some(request))) = self.inbound.message().now_or_never() {
+            self.take(request);
+        }
+    }
+
+    /// There is no program to type to any more, and no window to resize: acks are all that matters.
+    fn take(&mut self, request: AttachRequest) {
+        match request.message {
+            Some(attach_request::Message::Ack(offset)) if self.credit.ack(offset) => self.progress = Instant::now(),
+            Some(attach_request::Message::ResumeAck(generation)) => {
+                self.seat.confirm(generation);
+                self.confirmed = true;
+            }
+            _ => {}
+        }
+    }
+
+    async fn linger(&mut self) {
+        let confirming = async {
+            while !self.confirmed
+                && let Ok(Some(request)) = self.inbound.message().await
+            {
+                self.take(request);
+            }
+        };
+        let _ = timeout(LINGER, confirming).await; // It comes back with its session token then, if it comes at all.
+    }
+
+    fn close(&mut self, code: u16, reason: &str) -> Message {
+        self.step = Step::Done;
+        Message::Closed(Closed { code: code.into(), reason: reason.to_owned() })
+    }
+}
+
+/// What came of waiting for the viewer.
+enum Waited {
+    /// Requests were taken: look again.
+    Requests,
+    TooLong,
+    Gone,
+}
+
+/// What a viewer is told of a record that is not output. The log's own end is not: the session's end is.
+fn beside_output(record: Record, created_at: Timestamp) -> Option<Message> {
+    match record.body {
+        Body::Resize(size) => Some(Message::Resized(size.into())),
+        Body::Stage(stage) => {
+            let created = u64::try_from(created_at.as_millisecond()).unwrap_or_default();
+            let elapsed_millis = record.time_millis.saturating_sub(created);
+            Some(Message::Stage(Stage { name: stage.to_string(), elapsed_millis }))
+        }
+        Body::Mark(text) => Some(Message::Mark(text)),
+        Body::Gap { .. } | Body::Output(_) | Body::Exit(_) => None,
+    }
+}

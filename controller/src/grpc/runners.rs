@@ -1,0 +1,152 @@
+//! The door of runners: they register once, report what they come to, and hand over sealed segments.
+
+use futures_util::stream::BoxStream;
+use podling_proto::{
+    control::{
+        Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, Segment, SegmentResponse,
+        report_request::Phase as Reported, runners_server::Runners,
+    },
+    convert::Malformed,
+};
+use podling_session::{
+    id::{Incarnation, RunnerId, Uid},
+    log::hash,
+    phase::{End, Phase, Stage},
+    session::{Isolation, Session},
+    store::{RunnerRow, SegmentRow},
+};
+use secrecy::ExposeSecret;
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+use tracing::info;
+
+use super::{auth, control, error::Error};
+use crate::core::Core;
+
+/// A self-signed certificate has some 500 bytes.
+const MAX_CERTIFICATE_BYTES: usize = 8 * 1024;
+/// A Unix path has 107 bytes, a host name 253.
+const MAX_ADDRESS_BYTES: usize = 512;
+
+pub(super) struct RunnersDoor {
+    pub(super) core: Core,
+}
+
+#[tonic::async_trait]
+impl Runners for RunnersDoor {
+    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let credential = register(&self.core, request.into_inner()).await?;
+        Ok(Response::new(RegisterResponse { credential }))
+    }
+
+    type ControlStream = BoxStream<'static, Result<Order, Status>>;
+
+    async fn control(&self, request: Request<Streaming<Heartbeat>>) -> Result<Response<Self::ControlStream>, Status> {
+        let runner = auth::runner(&self.core, request.metadata()).await?;
+        Ok(Response::new(control::stream(self.core.clone(), runner.life, request.into_inner()).await?))
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
+        let runner = auth::runner(&self.core, request.metadata()).await?;
+        let report = request.into_inner();
+        let life = own(&runner, &report.uid, report.incarnation)?;
+        let current = reported(&self.core, life, report.phase.ok_or(Malformed("phase"))?).await?;
+        Ok(Response::new(ReportResponse { current }))
+    }
+
+    async fn report_segment(&self, request: Request<Segment>) -> Result<Response<SegmentResponse>, Status> {
+        let runner = authenticated(&self.core, request.metadata(), request.get_ref()).await?;
+        add_segment(&self.core, runner, request.into_inner()).await?;
+        Ok(Response::new(SegmentResponse {}))
+    }
+}
+
+async fn authenticated(core: &Core, metadata: &MetadataMap, segment: &Segment) -> Result<Incarnation, Error> {
+    let runner = auth::runner(core, metadata).await?;
+    own(&runner, &segment.uid, segment.incarnation)
+}
+
+/// The incarnation that a message names, if it is the runner's own.
+fn own(runner: &RunnerRow, uid: &str, incarnation: u32) -> Result<Incarnation, Error> {
+    let uid: Uid = uid.parse().map_err(|_| Malformed("uid"))?;
+    let named = Incarnation { uid, number: incarnation };
+    if named == runner.life { Ok(named) } else { Err(Error::OtherSession) }
+}
+
+async fn register(core: &Core, request: RegisterRequest) -> Result<String, Error> {
+    let RegisterRequest { runner_id, secret, certificate, address } = request;
+    let id: RunnerId = runner_id.parse().map_err(|_| Error::Credential)?;
+    if !auth::equal(&secret, &core.seal.bootstrap_secret(id)) {
+        return Err(Error::Credential);
+    }
+    if certificate.is_empty() || certificate.len() > MAX_CERTIFICATE_BYTES {
+        return Err(Malformed("certificate").into());
+    }
+    if address.is_empty() || address.len() > MAX_ADDRESS_BYTES {
+        return Err(Malformed("address").into());
+    }
+    // A runner may be faster than the row that tells of its launch.
+    let row = core.system.runner(id).await?.ok_or(Error::NotReady("the runner is not known yet"))?;
+    if row.credential_used || !core.system.register(id, &certificate, &address).await? {
+        return Err(Error::Credential);
+    }
+    info!(session.id = %row.life.uid, "runner {id} of session {} registered", row.life.uid);
+    Ok(core.seal.credential(id, &certificate).expose_secret().to_owned())
+}
+
+/// Whether the session goes on in the way that was reported.
+async fn reported(core: &Core, life: Incarnation, phase: Reported) -> Result<bool, Error> {
+    let (changed, reported) = match phase {
+        Reported::Stage(stage) => {
+            let stage: Stage = stage.parse().map_err(|_| Malformed("stage"))?;
+            (core.system.stage(life, stage).await?, Phase::Starting { stage })
+        }
+        Reported::Running(running) => {
+            let isolation: Isolation = running.isolation.parse().map_err(|_| Malformed("isolation"))?;
+            (core.system.running(life, isolation).await?, Phase::Running)
+        }
+        Reported::Ended(ended) => {
+            let end = End::try_from(ended.exit.ok_or(Malformed("exit"))?)?;
+            let changed = core.system.end(life, &end).await?;
+            // Also of a session that was ended from elsewhere: this is where its log ends.
+            core.system.log_end(life, ended.log_end).await?;
+            (changed, Phase::Ended(end))
+        }
+    };
+    if changed {
+        info!(session.id = %life.uid, "session {} is {}", life.uid, reported.name());
+        return Ok(true);
+    }
+    let session = core.system.find(life.uid).await?;
+    Ok(session.is_some_and(|session| agrees(&session, life, &reported)))
+}
+
+/// Whether a report that changed nothing is one that was answered before.
+fn agrees(session: &Session, life: Incarnation, reported: &Phase) -> bool {
+    session.life() == life
+        && match (&session.phase, reported) {
+            (Phase::Starting { stage: now }, Phase::Starting { stage }) => stage <= now,
+            (Phase::Running, Phase::Starting { .. }) => true,
+            (now, reported) => now == reported,
+        }
+}
+
+async fn add_segment(core: &Core, life: Incarnation, segment: Segment) -> Result<(), Error> {
+    let row = SegmentRow {
+        sequence: segment.sequence,
+        first_offset: segment.first_offset,
+        end_offset: segment.end_offset,
+        bytes: segment.size_bytes,
+        hash: segment.hash.as_ref().try_into().map_err(|_| Malformed("hash"))?,
+    };
+    if row.end_offset < row.first_offset {
+        return Err(Malformed("end_offset").into());
+    }
+    if let Some(data) = segment.data {
+        if data.len() as u64 != row.bytes || hash(&data) != row.hash {
+            return Err(Malformed("data").into());
+        }
+        let session = core.system.find(life.uid).await?.ok_or(Error::NoSession)?;
+        core.logs.put(&session.owner.tenant, life, row.sequence, data).await?;
+    }
+    Ok(core.system.add_segment(life, row, segment.first_kept_offset).await?)
+}
