@@ -7,16 +7,11 @@ use futures_util::{
     FutureExt,
     stream::{self, BoxStream, StreamExt},
 };
-use jiff::Timestamp;
-use podling_proto::terminal::{
-    AttachRequest, AttachResponse, Closed, Opened, Output, Skipped, Stage, attach_request, attach_response::Message,
+use podling_proto::{
+    replay::{Teller, response},
+    terminal::{AttachRequest, AttachResponse, Closed, Opened, Output, attach_request, attach_response::Message},
 };
-use podling_session::{
-    log::{Body, Record},
-    phase::End,
-    refusal::close,
-    size::WindowSize,
-};
+use podling_session::{phase::End, refusal::close, size::WindowSize};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
@@ -44,7 +39,6 @@ pub(super) enum Pacing {
 /// Where a replay begins, and how it ends.
 pub(super) struct Opening {
     pub(super) from: u64,
-    pub(super) created_at: Timestamp,
     pub(super) end: End,
     pub(super) pacing: Pacing,
 }
@@ -54,7 +48,7 @@ pub(super) struct Replay {
     seat: Seat,
     reader: Reader,
     credit: Credit,
-    created_at: Timestamp,
+    teller: Teller,
     end: End,
     pacing: Pacing,
     progress: Instant,
@@ -74,15 +68,16 @@ enum Step {
 
 impl Replay {
     pub(super) fn new(inbound: Streaming<AttachRequest>, seat: Seat, stored: Stored, opening: Opening) -> Replay {
-        let Opening { from, created_at, end, pacing } = opening;
+        let Opening { from, end, pacing } = opening;
+        let head = stored.end();
         let size = Some(WindowSize::DEFAULT.into()); // Resizes follow as records.
-        let opened = Opened { first_offset: stored.first(), head_offset: stored.end(), from, size };
+        let opened = Opened { first_offset: stored.first(), head_offset: head, from, size };
         Replay {
             inbound,
             seat,
             reader: stored.read(from),
             credit: Credit::new(WINDOW, from),
-            created_at,
+            teller: Teller::new(from, head),
             end,
             pacing,
             progress: Instant::now(),
@@ -94,7 +89,7 @@ impl Replay {
     pub(super) fn into_stream(self) -> BoxStream<'static, Result<AttachResponse, Status>> {
         stream::unfold(self, |mut replay| async move {
             let message = replay.next().await?;
-            let answer = message.map(|message| AttachResponse { message: Some(message) });
+            let answer = message.map(response);
             Some((answer.map_err(Status::from), replay))
         })
         .boxed()
@@ -145,17 +140,17 @@ impl Replay {
             self.step = Step::Linger;
             return Ok(Some(Message::Exit(self.end.clone().into())));
         };
-        Ok(match record.body {
-            Body::Output(bytes) => {
-                self.step = Step::Send(record.offset, bytes);
-                None
+        // All of a stored log is a replay: no record is split at the head, and each has one message at most.
+        match self.teller.tell(record).pop().and_then(|answer| answer.message) {
+            Some(Message::Output(output)) => {
+                self.credit.skipped(output.offset);
+                self.step = Step::Send(output.offset, output.data);
+                Ok(None)
             }
-            Body::Gap { to } => {
-                self.credit.skipped(to);
-                Some(Message::Skipped(Skipped { from: record.offset, to }))
-            }
-            _ => beside_output(record, self.created_at),
-        })
+            // The session's end is told, which may be another than that of its command.
+            Some(Message::Exit(_)) | None => Ok(None),
+            message => Ok(message),
+        }
     }
 
     fn send(&mut self, offset: u64, mut bytes: Bytes) -> Message {
@@ -225,18 +220,4 @@ enum Waited {
     Requests,
     TooLong,
     Gone,
-}
-
-/// What a viewer is told of a record that is not output. The log's own end is not: the session's end is.
-fn beside_output(record: Record, created_at: Timestamp) -> Option<Message> {
-    match record.body {
-        Body::Resize(size) => Some(Message::Resized(size.into())),
-        Body::Stage(stage) => {
-            let created = u64::try_from(created_at.as_millisecond()).unwrap_or_default();
-            let elapsed_millis = record.time_millis.saturating_sub(created);
-            Some(Message::Stage(Stage { name: stage.to_string(), elapsed_millis }))
-        }
-        Body::Mark(text) => Some(Message::Mark(text)),
-        Body::Gap { .. } | Body::Output(_) | Body::Exit(_) => None,
-    }
 }

@@ -67,7 +67,7 @@ impl TerminalDoor {
             return Err(Error::NotKept { first: stored.first() });
         }
         // A viewer may hold more than was stored, when its runner died: it has seen all there is.
-        let opening = replay::Opening { from: from.min(stored.end()), created_at: session.created_at, end, pacing };
+        let opening = replay::Opening { from: from.min(stored.end()), end, pacing };
         let seat = self.seats.take(&grant, Timestamp::now()).await?;
         Ok(Replay::new(inbound, seat, stored, opening))
     }

@@ -5,7 +5,13 @@ use std::{io, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use podling_session::{capability::GrantKey, id::Uid, log::Body, session::Session, store::StoreError};
+use podling_session::{
+    capability::GrantKey,
+    id::Uid,
+    log::{Body, Record},
+    session::Session,
+    store::StoreError,
+};
 use tokio::time::Instant;
 use tonic::Code;
 
@@ -106,9 +112,9 @@ impl Follow {
                     }
                 },
                 Source::Stored(reader) => match reader.next().await? {
-                    Some(record) => match record.body {
-                        Body::Output(data) => (record.offset, data),
-                        _ => continue,
+                    Some(record) => match output_from(self.at.unwrap_or_default(), record) {
+                        Some(output) => output,
+                        None => continue,
                     },
                     None => return Ok(None),
                 },
@@ -175,5 +181,34 @@ impl Follow {
         let sealed = self.core.system.sealed(self.uid).await?.ok_or(FollowError::Gone)?;
         let key = self.core.seal.open_key(self.uid, &sealed).map_err(|_| FollowError::Unreachable)?;
         Ok(key.grant_key())
+    }
+}
+
+/// The part of a record's output that a reader has not got who has everything below an offset.
+fn output_from(at: u64, record: Record) -> Option<(u64, Bytes)> {
+    let Body::Output(mut data) = record.body else { return None };
+    let held = usize::try_from(at.saturating_sub(record.offset)).unwrap_or(usize::MAX);
+    if held >= data.len() {
+        return None;
+    }
+    Some((record.offset + held as u64, data.split_off(held)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_read_once_from_the_offset_on() {
+        let check = |at: u64, expected: Option<(u64, &'static [u8])>| {
+            let body = Body::Output(Bytes::from_static(b"hello"));
+            let output = output_from(at, Record { offset: 10, time_millis: 0, body });
+            assert_eq!(output, expected.map(|(offset, data)| (offset, Bytes::from_static(data))), "at {at}");
+        };
+        check(0, Some((10, b"hello")));
+        check(10, Some((10, b"hello")));
+        check(13, Some((13, b"lo")));
+        check(15, None);
+        check(99, None);
     }
 }

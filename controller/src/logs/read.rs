@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 use podling_session::{
     id::Incarnation,
-    log::{Body, Record, Segment, SegmentHash, hash},
+    log::{Record, Segment, SegmentHash, hash},
     principal::Tenant,
     session::Session,
     store::{SegmentRow, SystemStore},
@@ -54,11 +54,10 @@ impl Stored {
         self.segments.is_empty()
     }
 
-    /// Every record from an offset on.
+    /// The records from the segment on that holds an offset.
     pub fn read(self, from: u64) -> Reader {
-        let from = from.max(self.first);
         let next = self.segments.partition_point(|row| row.end_offset < from);
-        Reader { log: self, from, next, records: VecDeque::new() }
+        Reader { log: self, next, records: VecDeque::new() }
     }
 
     async fn load(&self, index: usize) -> Result<Segment, LogError> {
@@ -105,7 +104,6 @@ fn check(bytes: Bytes, row: &SegmentRow, previous: Option<SegmentHash>) -> Resul
 /// A place in a stored log. Holds one segment in memory.
 pub struct Reader {
     log: Stored,
-    from: u64,
     next: usize,
     records: VecDeque<Record>,
 }
@@ -125,52 +123,14 @@ impl Reader {
             }
             let segment = self.log.load(self.next).await?;
             self.next += 1;
-            self.records = segment.records.into_iter().filter_map(|record| from_offset(record, self.from)).collect();
+            self.records = segment.records.into();
         }
     }
-}
-
-/// What a viewer that holds everything below `from` has not seen of a record.
-fn from_offset(mut record: Record, from: u64) -> Option<Record> {
-    let end = record.end();
-    match &mut record.body {
-        Body::Output(_) | Body::Gap { .. } if end <= from => return None,
-        Body::Output(bytes) if record.offset < from => {
-            let held = usize::try_from(from - record.offset).expect("less than the length of a record");
-            *bytes = bytes.slice(held..);
-            record.offset = from;
-        }
-        Body::Gap { .. } => record.offset = record.offset.max(from),
-        _ if record.offset < from => return None,
-        _ => {}
-    }
-    Some(record)
 }
 
 #[cfg(test)]
 mod tests {
-    use podling_session::{phase::Stage, size::WindowSize};
-
     use super::*;
-
-    fn record(offset: u64, body: Body) -> Record {
-        Record { offset, time_millis: 0, body }
-    }
-
-    #[test]
-    fn a_record_is_cut_at_the_offset_that_the_viewer_holds() {
-        let output = || Body::Output(Bytes::from_static(b"hello"));
-        let check = |body: Body, from: u64, expected: Option<Record>| {
-            assert_eq!(from_offset(record(10, body), from), expected, "from {from}");
-        };
-        check(output(), 10, Some(record(10, output())));
-        check(output(), 13, Some(record(13, Body::Output(Bytes::from_static(b"lo")))));
-        check(output(), 15, None);
-        check(Body::Gap { to: 20 }, 15, Some(record(15, Body::Gap { to: 20 })));
-        check(Body::Gap { to: 20 }, 20, None);
-        check(Body::Resize(WindowSize::DEFAULT), 10, Some(record(10, Body::Resize(WindowSize::DEFAULT))));
-        check(Body::Stage(Stage::Fetching), 11, None);
-    }
 
     #[test]
     fn rows_below_the_first_kept_offset_are_passed_over() {
