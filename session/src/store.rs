@@ -25,7 +25,7 @@ pub enum StoreError {
     #[error("the store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is stored makes no sense to this build.
-    #[error("the store holds a row that cannot be read: {0}")]
+    #[error("the store holds what cannot be read: {0}")]
     Corrupt(String),
 }
 
