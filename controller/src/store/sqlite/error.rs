@@ -1,0 +1,70 @@
+//! What goes wrong in the database, and what of it a caller may know.
+
+use podling_session::store::StoreError;
+use rusqlite::ErrorCode;
+
+/// Why a transaction was rolled back.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("the database refused")]
+    Sql(#[from] rusqlite::Error),
+    #[error("the database was not migrated")]
+    Migration(#[from] Box<refinery::Error>),
+    #[error("the database file cannot be opened")]
+    File(#[from] std::io::Error),
+    #[error("{0}")]
+    Corrupt(String),
+}
+
+/// Why a transaction has no outcome.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    #[error("the store is closed")]
+    Closed,
+    #[error("the store did not answer in time")]
+    Slow,
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        Error::Corrupt(error.to_string())
+    }
+}
+
+impl From<podling_session::id::InvalidId> for Error {
+    fn from(error: podling_session::id::InvalidId) -> Error {
+        Error::Corrupt(error.to_string())
+    }
+}
+
+impl From<NoAnswer> for StoreError {
+    fn from(error: NoAnswer) -> StoreError {
+        StoreError::Unavailable(error.into())
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> StoreError {
+        match &error {
+            Error::Corrupt(what) => StoreError::Corrupt(what.clone()),
+            Error::Sql(sql) if makes_no_sense(sql) => StoreError::Corrupt(sql.to_string()),
+            Error::Migration(migration) => match migration.kind() {
+                refinery::error::Kind::Connection(..) => StoreError::Unavailable(error.into()),
+                _ => StoreError::Corrupt(migration.to_string()),
+            },
+            Error::Sql(_) | Error::File(_) => StoreError::Unavailable(error.into()),
+        }
+    }
+}
+
+fn makes_no_sense(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)
+        }
+        rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..)
+        | rusqlite::Error::InvalidColumnType(..) => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,75 @@
+//! Work that is due, and who does it.
+//!
+//! `due_at` is when work on a session may be claimed next: at once when it arises, when the lease runs out while it is
+//! leased. Work that arises under a lease (the session ends while it is being launched) sets it to now, and so is seen
+//! to be due as soon as the lease is given back.
+
+use std::time::Duration;
+
+use podling_session::{
+    id::{Incarnation, Uid},
+    phase::Phase,
+    session::Session,
+    store::Work,
+};
+
+use super::{
+    clock::millis,
+    error::Error,
+    quotas,
+    row::{self, SESSION},
+    transaction::Tx,
+};
+
+/// At the start of the only controller: whoever held a lease is dead.
+pub(super) fn void_all(tx: &Tx<'_>) -> Result<(), Error> {
+    let sql = "UPDATE sessions SET lease_until = NULL, due_at = ?1 WHERE lease_until IS NOT NULL";
+    tx.execute(sql, [tx.now])?;
+    Ok(())
+}
+
+pub(super) fn claim(tx: &Tx<'_>, lease: Duration) -> Result<Option<Work>, Error> {
+    let sql = format!(
+        "UPDATE sessions SET lease_until = ?2, due_at = ?2 WHERE uid = ( \
+        SELECT uid FROM sessions WHERE due_at <= ?1 AND (lease_until IS NULL OR lease_until <= ?1) \
+        ORDER BY due_at, uid LIMIT 1) RETURNING {SESSION}"
+    );
+    let claimed = tx.first(&sql, [tx.now, tx.now + millis(lease)], row::session)?;
+    claimed.map(work).transpose()
+}
+
+fn work(session: Session) -> Result<Work, Error> {
+    match session.phase {
+        Phase::Pending => Ok(Work::Launch(session)),
+        Phase::Ended(_) => Ok(Work::Release(session)),
+        _ => Err(Error::Corrupt(format!("session {} is {} and has work due", session.uid, session.phase.name()))),
+    }
+}
+
+pub(super) fn give_back(tx: &Tx<'_>, uid: Uid, again: Duration) -> Result<(), Error> {
+    let sql = "UPDATE sessions SET due_at = CASE WHEN due_at = lease_until THEN ?2 ELSE due_at END, lease_until = NULL \
+        WHERE uid = ?1 AND lease_until IS NOT NULL RETURNING due_at";
+    let due: Option<i64> = tx.first(sql, (uid.to_string(), tx.now + millis(again)), |row| Ok(row.get(0)?))?;
+    if due.is_some_and(|due| due <= tx.now) {
+        tx.changed();
+    }
+    Ok(())
+}
+
+pub(super) fn release(tx: &Tx<'_>, life: Incarnation) -> Result<bool, Error> {
+    let sql = "UPDATE sessions SET release = 'released', viewers = 0, due_at = NULL, lease_until = NULL, \
+        events = events + 1 WHERE uid = ?1 AND incarnation = ?2 AND phase = 'ended' AND release = 'held' \
+        RETURNING events";
+    let uid = life.uid.to_string();
+    if !tx.change(life.uid, sql, (&uid, life.number), "session.released", "The session's resources were released.")? {
+        return Ok(false);
+    }
+    let owner = tx.first("SELECT tenant, subject FROM sessions WHERE uid = ?1", [&uid], row::owner)?;
+    quotas::lower(tx, &owner.expect("the row was changed in this transaction"))?;
+    Ok(true)
+}
+
+pub(super) fn held(tx: &Tx<'_>) -> Result<Vec<Incarnation>, Error> {
+    let sql = "SELECT uid, incarnation FROM sessions WHERE release = 'held' ORDER BY uid";
+    tx.all(sql, (), |row| Ok(Incarnation { uid: row::uid(row)?, number: row.get("incarnation")? }))
+}

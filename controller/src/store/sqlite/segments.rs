@@ -1,0 +1,52 @@
+//! The segments of terminal logs that are stored.
+
+use podling_session::{id::Incarnation, store::SegmentRow};
+
+use super::{
+    error::Error,
+    row::{self, number},
+    transaction::Tx,
+};
+
+pub(super) fn add(tx: &Tx<'_>, life: Incarnation, segment: SegmentRow, first_kept: u64) -> Result<(), Error> {
+    let uid = life.uid.to_string();
+    // From the session's row, because a runner may outlive it by a moment.
+    let sql = "INSERT INTO segments (uid, incarnation, sequence, first_offset, end_offset, bytes, hash) \
+        SELECT uid, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE uid = ?1 ON CONFLICT DO NOTHING";
+    let (first, end) = (number(segment.first_offset), number(segment.end_offset));
+    let values = (&uid, life.number, number(segment.sequence), first, end, number(segment.bytes), segment.hash);
+    let added = tx.execute(sql, values)?;
+    let dropped = drop_before(tx, life, first_kept)?;
+    if added + dropped > 0 {
+        widen(tx, life, first_kept, segment.end_offset)?;
+        tx.changed();
+    }
+    Ok(())
+}
+
+/// Removes what lies wholly before the first kept offset. A segment without output at that very offset stays.
+fn drop_before(tx: &Tx<'_>, life: Incarnation, first_kept: u64) -> Result<usize, Error> {
+    let sql = "DELETE FROM segments WHERE uid = ?1 AND incarnation = ?2 AND end_offset <= ?3 AND first_offset < ?3";
+    tx.execute(sql, (life.uid.to_string(), life.number, number(first_kept)))
+}
+
+fn widen(tx: &Tx<'_>, life: Incarnation, first_kept: u64, end: u64) -> Result<(), Error> {
+    let sql = "UPDATE sessions SET log_first = CASE WHEN log_first < ?3 THEN ?3 ELSE log_first END, \
+        log_end = CASE WHEN log_end < ?4 THEN ?4 ELSE log_end END WHERE uid = ?1 AND incarnation = ?2";
+    tx.execute(sql, (life.uid.to_string(), life.number, number(first_kept), number(end)))?;
+    Ok(())
+}
+
+pub(super) fn of(tx: &Tx<'_>, life: Incarnation) -> Result<Vec<SegmentRow>, Error> {
+    let sql = "SELECT sequence, first_offset, end_offset, bytes, hash FROM segments \
+        WHERE uid = ?1 AND incarnation = ?2 ORDER BY sequence";
+    tx.all(sql, (life.uid.to_string(), life.number), |row| {
+        Ok(SegmentRow {
+            sequence: row::unsigned(row, "sequence")?,
+            first_offset: row::unsigned(row, "first_offset")?,
+            end_offset: row::unsigned(row, "end_offset")?,
+            bytes: row::unsigned(row, "bytes")?,
+            hash: row::bytes32(row, "hash")?,
+        })
+    })
+}

@@ -1,0 +1,3 @@
+//! The controller from the outside.
+
+mod store;
