@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod core;
+pub mod run;
 
 pub mod grpc;
 pub mod http;
@@ -14,6 +15,7 @@ pub mod reaper;
 pub mod sessions;
 pub mod work;
 
+pub mod data_dir;
 pub mod identity;
 pub mod launch;
 pub mod limit;
