@@ -1,1 +1,64 @@
-//! Not written yet.
+//! The HTTP door: the public API, described by OpenAPI from the handlers themselves, and the pages that machines probe.
+//!
+//! Each handler names its caller, reads its request into domain types, calls one verb and turns the outcome into JSON.
+//! From the outside in a request passes `trace` (its id, and the body of every refusal), `cors`, and `guard` (panics and
+//! the time that a request may take).
+
+mod caller;
+mod cors;
+mod create;
+mod guard;
+mod health;
+mod log;
+mod openapi;
+mod plain_text;
+mod query;
+mod refusal;
+mod request;
+mod sessions;
+mod trace;
+mod view;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use metrics_exporter_prometheus::PrometheusHandle;
+use podling_daemon::health::Serving;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use self::openapi::document;
+use crate::{core::Core, identity::LocalOwner};
+
+/// The largest request body.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// What the handlers share.
+pub struct Door {
+    pub core: Core,
+    pub serving: Serving,
+    pub metrics: PrometheusHandle,
+    /// The address that the door listens on, once bound.
+    pub bound: SocketAddr,
+}
+
+impl Door {
+    fn local_owner(&self) -> Option<LocalOwner> {
+        LocalOwner::at(self.bound).filter(|_| self.core.settings.local_owner)
+    }
+}
+
+/// Every path of the API, and a problem for every other.
+pub fn router(door: Door) -> Router {
+    let door = Arc::new(door);
+    let origins = cors::Origins::new(&door.core.settings.allowed_origins);
+    let (routes, _) = openapi::routes().split_for_parts();
+    routes
+        .fallback(refusal::unknown_path)
+        .method_not_allowed_fallback(refusal::wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(guard::in_time))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(middleware::from_fn_with_state(origins, cors::answer))
+        .layer(middleware::from_fn(trace::request))
+        .with_state(door)
+}

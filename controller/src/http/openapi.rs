@@ -1,0 +1,125 @@
+//! The description of the API, made from the handlers themselves.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use axum::response::IntoResponse;
+use http::header;
+use podling_daemon::problem::Problem;
+use utoipa::{
+    IntoResponses, OpenApi,
+    openapi::{
+        Components, Content, Ref, RefOr, Response,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{Door, create, health, log, sessions};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Podling", description = "Short-lived command-line agents in isolation, streamed live."),
+    components(schemas(Problem)),
+    security(("bearer" = []), ("key" = [])),
+    tags(
+        (name = "sessions", description = "Sessions of the caller"),
+        (name = "operations", description = "For probes, monitors and verifiers of tokens"),
+    ),
+)]
+struct Api;
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $statuses:expr;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                problems(&$statuses)
+            }
+        }
+    )*};
+}
+refusals! {
+    /// Of any request for one session.
+    Refusals = [400, 401, 403, 404, 500, 503];
+    /// Of a listing.
+    ListRefusals = [400, 401, 403, 500, 503];
+    /// Of a create.
+    CreateRefusals = [400, 401, 403, 408, 409, 413, 415, 429, 500, 503];
+    /// Of the reading of a log.
+    LogRefusals = [400, 401, 403, 404, 410, 500, 503];
+}
+
+fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = |status: &u16| {
+        let response =
+            Response::builder().description(meaning(*status)).content("application/problem+json", content.clone());
+        (status.to_string(), response.build().into())
+    };
+    statuses.iter().map(response).collect()
+}
+
+/// What a status of refusal says, wherever it is answered.
+fn meaning(status: u16) -> &'static str {
+    match status {
+        400 => "A field or parameter breaks a rule; it is named",
+        401 => "No key, or a wrong one",
+        403 => "Without a key: a foreign Host or Origin",
+        404 => "No such session of the caller's",
+        408 => "The body took too long to arrive",
+        409 => "The id is taken, or the Idempotency-Key came with another body",
+        410 => "Output at `from` is no longer kept; X-Log-First-Offset tells what is",
+        413 => "The body is larger than 1 MiB",
+        415 => "The body is not application/json",
+        429 => "Too many creates (see Retry-After), or too many sessions at once",
+        503 => "A dependency is down; see Retry-After",
+        _ => "A fault of the server's own; quote requestId",
+    }
+}
+
+/// Every handler, with its path and its description.
+pub(super) fn routes() -> OpenApiRouter<Arc<Door>> {
+    OpenApiRouter::with_openapi(api())
+        .routes(routes!(create::create, sessions::list))
+        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::stop))
+        .routes(routes!(sessions::token))
+        .routes(routes!(log::log))
+        .routes(routes!(health::jwks))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::servez))
+        .routes(routes!(health::metrics))
+        .routes(routes!(served))
+}
+
+/// The description of the API, as JSON with a line feed at its end: what is checked in, and what is served.
+pub fn document() -> String {
+    let (_, api) = routes().split_for_parts();
+    let text = api.to_pretty_json().expect("the description is strings, numbers and maps");
+    text + "\n"
+}
+
+/// This description (OpenAPI 3.1).
+#[utoipa::path(
+    get, path = "/api/openapi.json", tag = "operations", security(()),
+    responses((status = 200, description = "The description", body = Object)),
+)]
+async fn served() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
+
+fn api() -> utoipa::openapi::OpenApi {
+    let mut api = Api::openapi();
+    let components = api.components.get_or_insert_with(Components::new);
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key")).build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
+    api
+}

@@ -1,0 +1,146 @@
+//! From an error to what a caller may know of it: the one match for each kind of error. Causes are logged here, once,
+//! and never sent.
+
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode, Uri};
+use podling_daemon::problem::Problem;
+use podling_session::{spec::InvalidField, store::StoreError};
+use tracing::error;
+
+use crate::{identity, logs::follow::FollowError, sessions};
+
+/// A problem on its way out; `trace` puts the request's id into it and renders it.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal(Box<Problem>);
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Refusal {
+        Refusal(Box::new(Problem::new(status, name, detail)))
+    }
+
+    pub(super) fn bad_request(name: &str, detail: impl Into<String>) -> Refusal {
+        Refusal::new(StatusCode::BAD_REQUEST, name, detail)
+    }
+
+    pub(super) fn problem(self) -> Problem {
+        *self.0
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.0.response().map(axum::body::Body::new);
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal(Box::new(problem))
+    }
+}
+
+impl From<InvalidField> for Refusal {
+    fn from(invalid: InvalidField) -> Refusal {
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-field", invalid.message).field(invalid.field).into()
+    }
+}
+
+impl From<sessions::Error> for Refusal {
+    fn from(error: sessions::Error) -> Refusal {
+        use sessions::Error;
+        match error {
+            Error::Invalid(invalid) => invalid.into(),
+            Error::NotFound => Refusal::new(StatusCode::NOT_FOUND, "session-not-found", "Session not found"),
+            Error::IdTaken(id) => {
+                let detail = format!("A session with the id {id} exists");
+                let problem = Problem::new(StatusCode::CONFLICT, "session-exists", detail);
+                Problem { id: Some(id.to_string()), ..problem }.into()
+            }
+            Error::IdempotencyConflict => {
+                let detail = "The Idempotency-Key was used for a request with another body";
+                Refusal::new(StatusCode::CONFLICT, "idempotency-conflict", detail)
+            }
+            Error::QuotaExceeded { max } => {
+                let detail = format!("Too many sessions: at most {max} may be held at once");
+                Refusal::new(StatusCode::TOO_MANY_REQUESTS, "session-quota", detail)
+            }
+            Error::RateLimited { retry_after } => {
+                let detail = "Too many sessions created. Please wait before creating more.";
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited", detail);
+                problem.retry_after(retry_after).into()
+            }
+            Error::Store(source) => source.into(),
+            Error::Limiter(source) => {
+                error!(?source, "the rate limiter failed");
+                Problem::unavailable("rate limiter").into()
+            }
+            Error::Signer(source) => {
+                error!(?source, "the signer of session tokens failed");
+                Problem::unavailable("signer").into()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(source: StoreError) -> Refusal {
+        error!(?source, "the store failed");
+        match source {
+            StoreError::Unavailable(_) => Problem::unavailable("session store").into(),
+            StoreError::Corrupt(_) => internal(),
+        }
+    }
+}
+
+impl From<identity::Refused> for Refusal {
+    fn from(refused: identity::Refused) -> Refusal {
+        use identity::Refused;
+        let (status, reason, detail) = match refused {
+            Refused::Store(source) => return source.into(),
+            Refused::Missing => {
+                (StatusCode::UNAUTHORIZED, "missing-key", "Missing Authorization header with Bearer token")
+            }
+            Refused::Invalid => (StatusCode::UNAUTHORIZED, "invalid-key", "Invalid API key"),
+            Refused::ForeignHost => {
+                (StatusCode::FORBIDDEN, "foreign-host", "Without a key, only a loopback Host of this server is served")
+            }
+            Refused::ForeignOrigin => (
+                StatusCode::FORBIDDEN,
+                "foreign-origin",
+                "Without a key, only pages of this server's own origin are served",
+            ),
+        };
+        metrics::counter!("podling_auth_failures_total", "reason" => reason).increment(1);
+        Refusal::new(status, reason, detail)
+    }
+}
+
+impl From<FollowError> for Refusal {
+    fn from(error: FollowError) -> Refusal {
+        match error {
+            FollowError::Gone => sessions::Error::NotFound.into(),
+            FollowError::NotKept { .. } => Refusal::new(StatusCode::GONE, "log-pruned", error.to_string()),
+            FollowError::Unreachable => Problem::unavailable("terminal log").into(),
+            FollowError::Log(source) => {
+                error!(?source, "a terminal log could not be read");
+                Problem::unavailable("terminal log").into()
+            }
+        }
+    }
+}
+
+/// A fault of our own, of which the caller learns the request's id.
+pub(super) fn internal() -> Refusal {
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
+}
+
+pub(super) async fn unknown_path(uri: Uri) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not-found", format!("There is nothing at {}", uri.path()))
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Refusal {
+    let detail = format!("{} does not take {method}", uri.path());
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+}

@@ -1,0 +1,98 @@
+//! What a caller does with its sessions once they are created.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+};
+use podling_session::id::Uid;
+
+use super::{
+    Door,
+    caller::{Caller, Named},
+    openapi::{ListRefusals, Refusals},
+    query::Listing,
+    refusal::Refusal,
+    view::{DeletedView, PageView, SessionView, TicketView},
+};
+use crate::sessions;
+
+/// The caller's sessions, the youngest first.
+#[utoipa::path(
+    get, path = "/api/sessions", tag = "sessions", params(Listing),
+    responses((status = 200, description = "One page", body = PageView), ListRefusals),
+)]
+pub(super) async fn list(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<PageView>, Refusal> {
+    let asked = Listing::parse(query.as_deref().unwrap_or_default())?.check()?;
+    let page = sessions::list(&door.core, caller.owner(), &asked.filter, asked.after, asked.limit).await?;
+    let settings = &door.core.settings;
+    let sessions: Vec<_> = page.sessions.into_iter().map(|session| SessionView::new(session, settings)).collect();
+    let next_cursor = page.next.map(|uid: Uid| uid.to_string());
+    Ok(Json(PageView { count: sessions.len(), sessions, next_cursor }))
+}
+
+/// One session.
+#[utoipa::path(
+    get, path = "/api/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id or uid")),
+    responses((status = 200, description = "The session", body = SessionView), Refusals),
+)]
+pub(super) async fn get(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    Named(id): Named,
+) -> Result<Json<SessionView>, Refusal> {
+    let session = sessions::get(&door.core, caller.owner(), &id).await?;
+    Ok(Json(SessionView::new(session, &door.core.settings)))
+}
+
+/// Ends a session and hides it: it is not found from now on, and its id is free.
+#[utoipa::path(
+    delete, path = "/api/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id or uid")),
+    responses((status = 200, description = "It is gone", body = DeletedView), Refusals),
+)]
+pub(super) async fn delete(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    Named(id): Named,
+) -> Result<Json<DeletedView>, Refusal> {
+    let session = sessions::delete(&door.core, caller.owner(), &id).await?;
+    let id = session.id.to_string();
+    Ok(Json(DeletedView { success: true, deleted: id.clone(), id, deleted_at: session.deleted_at }))
+}
+
+/// Ends a session. One that has ended stays as it is; its log is kept for a while.
+#[utoipa::path(
+    post, path = "/api/sessions/{id}/stop", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id or uid")),
+    responses((status = 200, description = "The ended session", body = SessionView), Refusals),
+)]
+pub(super) async fn stop(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    Named(id): Named,
+) -> Result<Json<SessionView>, Refusal> {
+    let session = sessions::stop(&door.core, caller.owner(), &id).await?;
+    Ok(Json(SessionView::new(session, &door.core.settings)))
+}
+
+/// A fresh one-time token for a session. Those given out before stay good.
+#[utoipa::path(
+    post, path = "/api/sessions/{id}/token", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id or uid")),
+    responses((status = 200, description = "The session, and a token to attach to it", body = TicketView), Refusals),
+)]
+pub(super) async fn token(
+    State(door): State<Arc<Door>>,
+    caller: Caller,
+    Named(id): Named,
+) -> Result<Json<TicketView>, Refusal> {
+    let ticket = sessions::token(&door.core, caller.owner(), &id).await?;
+    Ok(Json(TicketView::new(ticket.session, ticket.token, &door.core.settings)))
+}
