@@ -56,6 +56,17 @@ pub(super) fn give_back(tx: &Tx<'_>, uid: Uid, again: Duration) -> Result<(), Er
     Ok(())
 }
 
+/// The launch is over and the session has ended under it: its release need not wait for the lease. A lease that was
+/// claimed for the release itself, by somebody quicker, stays.
+pub(super) fn give_way(tx: &Tx<'_>, life: Incarnation) -> Result<(), Error> {
+    let sql = "UPDATE sessions SET lease_until = NULL WHERE uid = ?1 AND incarnation = ?2 AND phase = 'ended' \
+        AND due_at <> lease_until";
+    if tx.execute(sql, (life.uid.to_string(), life.number))? > 0 {
+        tx.changed();
+    }
+    Ok(())
+}
+
 pub(super) fn release(tx: &Tx<'_>, life: Incarnation) -> Result<bool, Error> {
     let sql = "UPDATE sessions SET release = 'released', viewers = 0, due_at = NULL, lease_until = NULL, \
         events = events + 1 WHERE uid = ?1 AND incarnation = ?2 AND phase = 'ended' AND release = 'held' \

@@ -11,6 +11,7 @@ use rusqlite::named_params;
 use super::{
     clock::millis,
     error::Error,
+    leases,
     row::{self, SESSION, number},
     transaction::Tx,
 };
@@ -38,6 +39,7 @@ pub(super) fn launched(tx: &Tx<'_>, life: Incarnation, runner: RunnerId) -> Resu
         events = events + 1 WHERE uid = ?1 AND incarnation = ?2 AND phase = 'pending' RETURNING events";
     let (uid, number) = (life.uid.to_string(), life.number);
     if !tx.change(life.uid, sql, (&uid, number), "session.starting", "The session is starting: scheduling.")? {
+        leases::give_way(tx, life)?;
         return Ok(false);
     }
     let sql = "INSERT INTO runners (id, uid, incarnation) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

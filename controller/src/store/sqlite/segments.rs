@@ -10,9 +10,11 @@ use super::{
 
 pub(super) fn add(tx: &Tx<'_>, life: Incarnation, segment: SegmentRow, first_kept: u64) -> Result<(), Error> {
     let uid = life.uid.to_string();
-    // From the session's row, because a runner may outlive it by a moment.
+    // From the session's row, because a runner may outlive it by a moment. A report that comes late brings back nothing
+    // that was dropped.
     let sql = "INSERT INTO segments (uid, incarnation, sequence, first_offset, end_offset, bytes, hash) \
-        SELECT uid, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE uid = ?1 ON CONFLICT DO NOTHING";
+        SELECT uid, ?2, ?3, ?4, ?5, ?6, ?7 FROM sessions WHERE uid = ?1 \
+        AND (incarnation <> ?2 OR ?5 > log_first OR ?4 >= log_first) ON CONFLICT DO NOTHING";
     let (first, end) = (number(segment.first_offset), number(segment.end_offset));
     let values = (&uid, life.number, number(segment.sequence), first, end, number(segment.bytes), segment.hash);
     let added = tx.execute(sql, values)?;

@@ -142,3 +142,48 @@ impl Database {
         Ok(outcome)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn start() -> (Thread, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("podling.db");
+        let thread = Thread::start(path, Clock::default(), Arc::default()).await;
+        (thread.expect("it opens"), folder)
+    }
+
+    fn keys(tx: &Tx<'_>) -> Result<i64, Error> {
+        let count = tx.first("SELECT count(*) FROM quotas", (), |row| Ok(row.get(0)?))?;
+        Ok(count.expect("a count is a row"))
+    }
+
+    fn add(tx: &Tx<'_>) -> Result<(), Error> {
+        tx.execute("INSERT INTO quotas VALUES ('owner', 'a', 'b', 1)", ())?;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_is_undone_and_costs_its_caller_alone() {
+        let (thread, _folder) = start().await;
+        let panics = |tx: &Tx<'_>| -> Result<(), Error> {
+            add(tx)?;
+            panic!("a bug");
+        };
+        assert!(matches!(thread.run(None, panics).await, Err(StoreError::Unavailable(_))));
+        assert_eq!(thread.run(None, keys).await.expect("the thread lives on"), 0);
+    }
+
+    #[tokio::test]
+    async fn an_error_and_a_refusal_undo_everything() {
+        let (thread, _folder) = start().await;
+        let fails = |tx: &Tx<'_>| add(tx).and_then(|()| add(tx));
+        assert!(thread.run(Some(Durability::Promise), fails).await.is_err());
+        let refuses = |tx: &Tx<'_>| add(tx).map(|()| tx.undo());
+        thread.run(Some(Durability::Hint), refuses).await.expect("a refusal is no error");
+        assert_eq!(thread.run(None, keys).await.expect("the thread lives on"), 0);
+        thread.run(Some(Durability::Hint), add).await.expect("nothing stands in the way");
+        assert_eq!(thread.run(None, keys).await.expect("the thread lives on"), 1);
+    }
+}

@@ -1,8 +1,13 @@
 //! The contract of the stores: every rule is told once, and kept by each kind of store.
 
 mod creating;
+mod keys;
+mod living;
+mod ordering;
 mod owning;
 mod sqlite;
+mod sweeping;
+mod working;
 mod world;
 
 /// A test for every rule, each against a fresh store.
@@ -26,6 +31,43 @@ macro_rules! contract {
             owning::pages_hold_every_session_once_the_youngest_first,
             owning::the_last_page_names_no_next,
             owning::lists_are_filtered_by_phase_and_by_every_label,
+            working::a_new_session_is_to_be_launched_and_the_oldest_first,
+            working::of_20_claims_at_once_each_gets_another_session,
+            working::a_lease_runs_out_and_another_takes_the_work,
+            working::work_that_is_given_back_waits_as_long_as_was_said,
+            working::a_launched_session_has_no_work_until_it_ends,
+            working::a_session_that_ends_while_it_is_launched_is_released_after_the_launch,
+            working::a_slow_launch_does_not_take_the_lease_of_the_release,
+            working::a_session_is_released_once_and_only_after_its_end,
+            working::of_20_releases_at_once_one_lowers_the_quota,
+            working::every_waiter_hears_of_a_change_after_it_asked,
+            living::a_session_goes_through_its_stages_to_its_end,
+            living::a_session_is_launched_once,
+            living::another_incarnation_changes_nothing,
+            living::a_session_ends_once_and_its_secrets_go_with_it,
+            living::an_end_keeps_its_own_words,
+            living::a_beat_moves_activity_forward_only,
+            living::a_beat_tells_viewers_and_log,
+            living::a_runner_of_an_ended_session_is_told,
+            living::a_runner_registers_with_one_certificate_until_its_credential_is_used,
+            living::an_unknown_runner_is_nobody,
+            living::segments_are_kept_in_order_and_once,
+            living::segments_before_the_first_kept_offset_go,
+            living::segments_of_nobody_are_dropped,
+            living::events_are_numbered_without_gaps,
+            sweeping::a_session_must_be_launched_in_time,
+            sweeping::stages_do_not_prolong_the_start,
+            sweeping::the_deadline_counts_from_running,
+            sweeping::idleness_counts_from_the_last_activity,
+            sweeping::a_runner_that_falls_silent_is_lost,
+            sweeping::a_runner_that_is_heard_of_is_not_lost,
+            sweeping::after_an_outage_silence_is_counted_from_the_recovery,
+            sweeping::an_ended_session_is_kept_a_while_after_its_release,
+            sweeping::an_ended_session_is_pruned_when_its_time_has_come,
+            sweeping::a_deleted_session_is_pruned_at_once_when_released,
+            sweeping::many_are_swept_in_turns,
+            ordering::the_store_grants_what_the_domain_allows_in_any_order,
+            keys::the_first_key_is_added_once,
         }
     };
     ($world:ident; $($module:ident::$rule:ident),* $(,)?) => {$(
