@@ -5,7 +5,7 @@ pub mod args;
 mod controller;
 
 mod install;
-mod sandbox;
+pub mod sandbox;
 mod source;
 
 mod program;

@@ -1,1 +1,222 @@
-//! Not written yet.
+//! The sandbox around the command, around git and around install: what they see, may do and may use up.
+//!
+//! bubblewrap makes the namespaces and the view of the file system ([`view`]), seccomp takes away the system calls that
+//! could lead out ([`seccomp`]), control groups limit memory, processes and processor time ([`cgroup`]), and what the
+//! kernel does not stop by itself is watched ([`watch`]). Started as root, the command runs as a user of the session's
+//! own, without a user namespace; otherwise as the user who started the runner, in a user namespace.
+//!
+//! ```text
+//! runner (thread `sandbox-fork`)
+//!   bwrap                      in the control group, in a session without a terminal
+//!     bwrap                    process 1 of the namespaces; reaps
+//!       podling sandbox-enter  leads a session on the PTY, gives up root, puts the environment on, becomes
+//!       the command
+//! ```
+//!
+//! It fails closed: what cannot be set up as promised is an error before anything runs. It leaves to others what runs,
+//! the PTY, and what a breach means for the session.
+
+mod cgroup;
+mod child;
+mod clean;
+mod disk;
+mod enter;
+mod fork;
+mod level;
+mod seccomp;
+mod start;
+mod tree;
+mod view;
+mod wait;
+mod watch;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use podling_session::{id::LaunchName, session::Isolation, spec::Limits};
+use tracing::info;
+
+use self::{
+    cgroup::{Cgroup, Trees},
+    child::Process,
+    disk::Disk,
+    enter::Entry,
+    fork::Forker,
+    level::{BUBBLEWRAP, Means, Walls, own_executable},
+    watch::Watch,
+};
+pub use self::{
+    child::Child,
+    clean::clean,
+    enter::{ENTER, enter},
+    watch::Breach,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error("bubblewrap is not installed (looked for {})", BUBBLEWRAP.join(", "))]
+    NoBubblewrap,
+    #[error("a runner that is root needs a user for its session")]
+    NoUser,
+    #[error("isolation {reached} is all this machine gives, {minimum} is the least allowed; missing: {missing}", reached = .reached.as_str(), minimum = .minimum.as_str())]
+    BelowMinimum { reached: Isolation, minimum: Isolation, missing: String },
+    #[error("the system call filter cannot be made")]
+    Seccomp(#[source] seccompiler::BackendError),
+    #[error("{what} failed")]
+    Setup {
+        what: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    /// Nothing of the command has run.
+    #[error("the sandbox did not start: {0}")]
+    Start(String),
+    #[error("an argument or a variable contains a NUL")]
+    Nul,
+}
+
+/// For `map_err`: what it was that failed.
+fn setup<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> SandboxError {
+    move |error| SandboxError::Setup { what, source: error.into() }
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The runner's directory, closed to all others. In it the sandbox owns `disk`, `bin` and the file `cgroup`.
+    pub dir: PathBuf,
+    pub name: LaunchName,
+    /// The session's own user; needed when the runner is root, of no effect otherwise.
+    pub uid: Option<u32>,
+    pub minimum: Isolation,
+    /// No sandbox at all, as asked for with `--isolation none`.
+    pub isolation_none: bool,
+    pub limits: Limits,
+}
+
+/// One launch's sandbox; any number of commands may run in it, one after the other or at once. Dropping it kills them.
+#[derive(Debug)]
+pub struct Sandbox {
+    name: LaunchName,
+    dir: PathBuf,
+    walls: Walls,
+    level: Isolation,
+    uid: Option<u32>,
+    limits: Limits,
+    program: PathBuf,
+    watch: Arc<Watch>,
+    forker: Forker,
+    processes: Mutex<Vec<Arc<Process>>>,
+}
+
+impl Sandbox {
+    /// Makes the places and the limits; runs nothing. Blocks for milliseconds.
+    pub fn prepare(settings: Settings) -> Result<Sandbox, SandboxError> {
+        let root = rustix::process::geteuid().is_root();
+        let uid = settings.uid.filter(|_| root && !settings.isolation_none);
+        if root && uid.is_none() && !settings.isolation_none {
+            return Err(SandboxError::NoUser);
+        }
+        let program = own_executable().map_err(setup("finding the own executable"))?;
+        let walls = Walls::of(&settings, &program)?;
+        clean::record(&settings.dir).map_err(setup("writing to the runner's directory"))?;
+        let cgroup = Cgroup::create(&Trees::of_this_machine(), &settings.name, &settings.limits);
+        let cgroup = cgroup.inspect_err(|error| info!(%error, "no control group limits the session: {error}")).ok();
+        let means = Means { walls: !settings.isolation_none, own_user: uid.is_some(), limits: cgroup.is_some() };
+        let Settings { dir, name, minimum, limits, .. } = settings;
+        let disk = Disk::at(&dir);
+        let watch = Arc::new(Watch { cgroup, disk, disk_bytes: limits.disk_bytes });
+        let level = means.require(minimum).or_else(|refusal| watch.discard().and(Err(refusal)))?;
+        watch.disk.create().map_err(setup("making the places of the command"))?;
+        let forker = Forker::start().map_err(setup("starting a thread"))?;
+        let sandbox =
+            Sandbox { name, dir, walls, level, uid, limits, program, watch, forker, processes: Mutex::default() };
+        sandbox.own().map_err(setup("giving the places to the command's user"))?;
+        Ok(sandbox)
+    }
+
+    fn is_walled(&self) -> bool {
+        matches!(self.walls, Walls::Bubblewrap { .. })
+    }
+
+    pub fn level(&self) -> Isolation {
+        self.level
+    }
+
+    /// `/work` as the runner sees it: where a source is extracted to.
+    pub fn work_dir(&self) -> &Path {
+        &self.watch.disk.work
+    }
+
+    /// Gives what the runner has written there to the command's user. Blocks.
+    pub fn own(&self) -> io::Result<()> {
+        self.uid.map_or(Ok(()), |uid| self.watch.disk.give_to(uid))
+    }
+
+    /// The variables that depend on the sandbox: PATH, HOME, USER, LOGNAME, SHELL, TMPDIR where it is not `/tmp`.
+    pub fn base_env(&self) -> BTreeMap<String, String> {
+        let mut env = vec![("SHELL", "/bin/bash".to_owned())];
+        match &self.walls {
+            Walls::Bubblewrap { .. } => {
+                let user = view::USER.to_owned();
+                env.extend([("PATH", view::PATH.into()), ("HOME", view::HOME.into())]);
+                env.extend([("USER", user.clone()), ("LOGNAME", user)]);
+            }
+            Walls::None { bin } => {
+                let text = |path: &Path| path.to_string_lossy().into_owned();
+                env.extend([("PATH", format!("{}:{}", text(bin), view::PATH)), ("HOME", text(&self.watch.disk.home))]);
+                env.push(("TMPDIR", text(&self.watch.disk.tmp)));
+            }
+        }
+        env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Starts `argv` in `/work`, with `tty` as its standard input, output and error, and as the controlling terminal of
+    /// a session of its own. It sees exactly `env`. Returns when the command is about to run; a program that is not
+    /// there then ends with 127 and says so on the terminal.
+    pub async fn spawn(
+        &self,
+        argv: &[OsString],
+        env: &BTreeMap<String, String>,
+        tty: OwnedFd,
+    ) -> Result<Child, SandboxError> {
+        let counted = self.watch.cgroup.is_some() || !self.is_walled();
+        let processes = (!counted).then_some(self.limits.pids);
+        let entry = Entry { uid: self.uid, processes, argv: argv.to_vec(), env: env.clone() };
+        let entry = entry.encode().ok_or(SandboxError::Nul)?;
+        start::start(self, &entry, tty).await
+    }
+
+    /// Pends until a limit has been passed. Cancel safe.
+    pub async fn breached(&self) -> Breach {
+        watch::breach(&self.watch).await
+    }
+
+    /// Whether a limit has been passed; to be asked once more when the command has ended, because a breach may be the
+    /// reason for that. Blocks while it looks at the disk.
+    pub fn breach_now(&self) -> Option<Breach> {
+        self.watch.memory().or_else(|| self.watch.disk())
+    }
+
+    /// Ends every process of the sandbox and returns when none is left. May be repeated. Blocks, for seconds at most.
+    pub fn kill_all(&self) -> io::Result<()> {
+        let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let killed: Vec<_> = processes.iter().map(|process| process.kill()).collect();
+        self.watch.cgroup.as_ref().map_or(Ok(()), Cgroup::kill)?;
+        killed.into_iter().collect()
+    }
+
+    /// Ends what runs and removes what was made. Blocks.
+    pub fn remove(self) -> io::Result<()> {
+        self.kill_all()?;
+        clean::clean(&self.dir, &self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Watching what the kernel does not stop by itself: memory that ran out, and a disk that fills up.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{SandboxError, cgroup::Cgroup, disk::Disk, setup};
+
+const MEMORY_EVERY: Duration = Duration::from_millis(250);
+const DISK_EVERY: Duration = Duration::from_secs(1);
+/// A tree that takes long to look at is looked at less often, so that this share of one processor is the most that a
+/// command makes the runner spend on it.
+const DISK_DUTY: u32 = 3;
+
+/// A limit that was passed, after which nothing of the sandbox goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// The kernel killed a process of it for want of memory.
+    Oom,
+    /// It holds as much as, or more than, its disk limit.
+    DiskFull,
+}
+
+/// What it takes to look. Cloned into the blocking threads that do.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub cgroup: Option<Cgroup>,
+    pub disk: Disk,
+    pub disk_bytes: u64,
+}
+
+impl Watch {
+    /// Takes back the control group before anything has run in it.
+    pub(super) fn discard(&self) -> Result<(), SandboxError> {
+        self.cgroup.as_ref().map_or(Ok(()), Cgroup::remove).map_err(setup("removing the control group"))
+    }
+
+    pub(super) fn memory(&self) -> Option<Breach> {
+        let kills = self.cgroup.as_ref().map(Cgroup::oom_kills)?;
+        // A counter that cannot be read is not a kill; the group is gone, or about to.
+        (kills.unwrap_or(0) > 0).then_some(Breach::Oom)
+    }
+
+    pub(super) fn disk(&self) -> Option<Breach> {
+        let used = self.disk.used_bytes().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the size of the sandbox's disk cannot be told");
+            0
+        });
+        (used >= self.disk_bytes).then_some(Breach::DiskFull)
+    }
+}
+
+/// Looks again and again; returns the first breach. Cancel safe.
+pub(super) async fn breach(watch: &std::sync::Arc<Watch>) -> Breach {
+    tokio::select! {
+        breach = repeat(watch, Watch::memory, MEMORY_EVERY) => breach,
+        breach = repeat(watch, Watch::disk, DISK_EVERY) => breach,
+    }
+}
+
+async fn repeat(watch: &std::sync::Arc<Watch>, look: fn(&Watch) -> Option<Breach>, every: Duration) -> Breach {
+    loop {
+        let started = Instant::now();
+        let watch = watch.clone();
+        let looked: io::Result<_> = tokio::task::spawn_blocking(move || look(&watch)).await.map_err(io::Error::other);
+        if let Ok(Some(breach)) = looked {
+            return breach;
+        }
+        tokio::time::sleep(every.max(started.elapsed() * DISK_DUTY)).await;
+    }
+}
