@@ -1,0 +1,109 @@
+//! Why a source did not become a work folder, and how the session ends by it.
+
+use std::{error::Error, io};
+
+use http::StatusCode;
+use podling_session::phase::{End, EndReason};
+
+/// The process's exit code when a source cannot be fetched or extracted, and when it is not what its checksum says.
+const EXIT_SOURCE: i32 = 3;
+const EXIT_CHECKSUM: i32 = 1;
+
+/// Messages are read by the session's owner: they name hosts as the URL does, never what a name resolved to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    #[error("{0}")]
+    Url(&'static str),
+    #[error("Private IP addresses are not allowed: {host}")]
+    Private { host: String },
+    #[error("{host} cannot be resolved")]
+    Resolve { host: String, source: io::Error },
+    #[error("{0}")]
+    Redirect(&'static str),
+    #[error("the client for downloads cannot be built")]
+    Client(#[source] reqwest::Error),
+    #[error("the download from {host} failed")]
+    Transfer { host: String, source: reqwest::Error },
+    #[error("{host} fell silent")]
+    Stalled { host: String },
+    #[error("{host} answered {status}")]
+    Status { host: String, status: StatusCode },
+    #[error("fetching and extracting took too long")]
+    Deadline,
+    #[error("the archive is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("its SHA-256 is {actual}, not {expected}")]
+    Checksum { expected: String, actual: String },
+    #[error("the archive expands to more than {limit} bytes")]
+    Expands { limit: u64 },
+    #[error("the archive holds more than {limit} files and folders")]
+    TooMany { limit: u64 },
+    #[error("entry \"{name}\": {rule}")]
+    Entry { name: String, rule: &'static str },
+    #[error("the archive is not a sound .tar.gz")]
+    Damaged(#[source] io::Error),
+    #[error("the archive holds no files")]
+    Empty,
+    #[error("the source cannot be stored")]
+    Disk(#[source] io::Error),
+}
+
+impl SourceError {
+    /// How the session ends by this error.
+    pub(crate) fn end(&self) -> End {
+        let (reason, exit_code, what) = match self {
+            SourceError::Checksum { .. } => {
+                (EndReason::Checksum, EXIT_CHECKSUM, "The source does not match its checksum")
+            }
+            SourceError::Expands { .. }
+            | SourceError::TooMany { .. }
+            | SourceError::Entry { .. }
+            | SourceError::Damaged(_)
+            | SourceError::Empty => (EndReason::Source, EXIT_SOURCE, "The source could not be extracted"),
+            _ => (EndReason::Source, EXIT_SOURCE, "The source could not be fetched"),
+        };
+        End { reason, exit_code: Some(exit_code), detail: format!("{what}: {}.", self.explained()) }
+    }
+
+    /// The message and the innermost cause: those between are the names of libraries' layers.
+    fn explained(&self) -> String {
+        let mut cause = self.source();
+        while let Some(inner) = cause.and_then(Error::source) {
+            cause = Some(inner);
+        }
+        match cause {
+            Some(cause) => format!("{self} ({cause})"),
+            None => self.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_names_the_cause_in_one_sentence() {
+        let check = |error: SourceError, reason: EndReason, code: i32, detail: &str| {
+            assert_eq!(error.end(), End { reason, exit_code: Some(code), detail: detail.to_owned() });
+        };
+        check(
+            SourceError::Checksum { expected: "aa".into(), actual: "bb".into() },
+            EndReason::Checksum,
+            1,
+            "The source does not match its checksum: its SHA-256 is bb, not aa.",
+        );
+        check(
+            SourceError::Status { host: "x.org".into(), status: StatusCode::NOT_FOUND },
+            EndReason::Source,
+            3,
+            "The source could not be fetched: x.org answered 404 Not Found.",
+        );
+        check(
+            SourceError::Damaged(io::Error::other("short")),
+            EndReason::Source,
+            3,
+            "The source could not be extracted: the archive is not a sound .tar.gz (short).",
+        );
+    }
+}
