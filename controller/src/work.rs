@@ -146,7 +146,7 @@ async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
         Ok(()) => {}
         Err(LaunchError::Refused { reason, detail }) => {
             core.system.end(life, &End { reason, exit_code: None, detail }).await?;
-            return Ok(Rest::Nothing);
+            return Ok(Rest::Again(Duration::ZERO)); // Its release is due.
         }
         Err(error) => return Err(error.into()),
     }
@@ -159,7 +159,7 @@ async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
     if now.is_none_or(|now| now.phase.end().is_some() || now.life() != life) {
         core.launcher.stop(&launch.name, core.settings.grace + SETTLE).await?;
     }
-    Ok(Rest::Nothing)
+    Ok(Rest::Again(Duration::ZERO)) // Whatever is due now waits for our lease.
 }
 
 /// Runner, then log, then row: the row says that the others are dealt with.
