@@ -44,6 +44,7 @@ impl Teller {
     }
 
     fn output(&mut self, offset: u64, mut bytes: Bytes) -> Vec<AttachResponse> {
+        let gap = self.gap(offset); // Of a log whose storage refused, what was lost has no record of its own yet.
         let seen = usize::try_from(self.from.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len());
         let offset = offset + seen as u64;
         let live = bytes.split_off(seen);
@@ -51,8 +52,9 @@ impl Teller {
         self.from = self.from.max(offset + live.len() as u64);
         let parts = [(offset, true, live.slice(..replay)), (offset + replay as u64, false, live.slice(replay..))];
         let told = parts.into_iter().filter(|(_, _, data)| !data.is_empty());
-        told.map(|(offset, replay, data)| response(Message::Output(terminal::Output { offset, data, replay })))
-            .collect()
+        let told =
+            told.map(|(offset, replay, data)| response(Message::Output(terminal::Output { offset, data, replay })));
+        gap.into_iter().chain(told).collect()
     }
 
     fn gap(&mut self, to: u64) -> Option<AttachResponse> {
@@ -137,5 +139,7 @@ mod tests {
         assert!(told.starts_with("4 bytes of output from offset 3 on"), "{told}");
         assert_eq!(said(&mut teller, record(2, 0, Body::Gap { to: 7 })), "");
         assert_eq!(said(&mut teller, output(7, "xyz")), "7rxy | 9lz");
+        let told = said(&mut teller, output(12, "q"));
+        assert!(told.starts_with("2 bytes of output from offset 10 on") && told.ends_with(" | 12lq"), "{told}");
     }
 }
