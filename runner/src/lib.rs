@@ -2,7 +2,11 @@
 //! command with a sandbox, keeps the terminal log, and serves viewers.
 
 pub mod args;
+mod process;
+
+mod assignment;
 mod controller;
+mod life;
 
 mod install;
 pub mod sandbox;
@@ -11,5 +15,206 @@ mod source;
 mod program;
 mod pty;
 
+mod activity;
 mod attach;
 mod terminal;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use podling_daemon::{
+    grpc, shutdown,
+    telemetry::{self, LogArgs},
+};
+use podling_proto::{
+    channel::{Address, CONNECTION_WINDOW, STREAM_WINDOW},
+    terminal::terminal_server::TerminalServer,
+};
+use podling_session::phase::{End, EndReason};
+use tokio::{net::UnixListener, sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use activity::Activity;
+use args::{Args, IsolationArg};
+use assignment::Assignment;
+use attach::{Door, Registry, Stage};
+use controller::{Contact, Controller, Order, Orders, Patience, Stop, Vitals, attend};
+use life::{Life, Place};
+use terminal::{Head, Log, Window, keyboard};
+
+pub use controller::Bootstrap;
+
+/// The socket in the runner's directory where gateways attach.
+pub const ATTACH_SOCKET: &str = "attach.sock";
+/// Largest message that a gateway may send: input in one piece.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// One thread for the terminal, one for everything beside it.
+const WORKERS: usize = 2;
+
+/// A runner as a process: hardens it, reads the bootstrap from standard input, serves, and returns the exit code of the
+/// command. No thread may have been started.
+pub fn main_with(args: Args, log: &LogArgs) -> ExitCode {
+    match telemetry::start(log).and_then(|()| start(args)) {
+        Ok(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("podling runner: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(args: Args) -> anyhow::Result<i32> {
+    if args.clean {
+        sandbox::clean(&args.dir, &args.name).context("cleaning up failed")?;
+        return Ok(0);
+    }
+    process::harden().context("the runner's process cannot be closed to others")?;
+    let bootstrap = Bootstrap::read(std::io::stdin().lock()).context("reading the bootstrap failed")?;
+    process::close_input().context("standard input cannot be closed")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(WORKERS).enable_all().build().context("the runtime cannot start")?;
+    let code = runtime.block_on(run(args, bootstrap));
+    runtime.shutdown_background(); // What still blocks has had its time.
+    code
+}
+
+/// Serves one incarnation, and returns the exit code for the process.
+///
+/// # Errors
+/// When the runner cannot serve at all; whatever happens to the session is told to the controller instead.
+pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
+    let Args { dir, name, log_dir, controller, uid, isolation, min_isolation, allow_source, grace, .. } = args.clone();
+    let (log_dir, address) = (log_dir.context("--log-dir is missing")?, controller.context("--controller is missing")?);
+    let place = Place {
+        dir,
+        name,
+        uid,
+        minimum: min_isolation,
+        isolation_none: isolation == IsolationArg::None,
+        allowed_sources: allow_source,
+    };
+    let socket = place.dir.join(ATTACH_SOCKET);
+    let listener = grpc::bind(&socket).context("the attach socket cannot be bound")?;
+    let patience = Patience { refused: args.controller_refused_timeout, silent: args.controller_timeout };
+    let mut runner = Runner::new();
+    let signalled = CancellationToken::new();
+    runner.obey_signals(grace, signalled.clone());
+    runner.serve(listener);
+    let contact = Arc::new(Contact::new(patience));
+    let serves = Address::Unix(socket);
+    let registering = Controller::register(&address, bootstrap, &serves, contact);
+    let end = tokio::select! {
+        controller = registering => match controller {
+            Ok(controller) => runner.live(controller, place, log_dir, signalled).await,
+            Err(error) => Err(error).context("registering failed"),
+        },
+        () = signalled.cancelled() => Ok(End::because(EndReason::Stopped)),
+    };
+    runner.close().await;
+    Ok(program::process_code(&end?))
+}
+
+/// The parts of a runner that are there before it knows what it serves.
+struct Runner {
+    orders: Arc<Orders>,
+    registry: Arc<Registry>,
+    door: Door,
+    activity: Arc<Activity>,
+    head: watch::Sender<Head>,
+    /// Serves viewers until `stop`, then until they have their last messages.
+    server: JoinSet<()>,
+    stop: CancellationToken,
+    /// Listen to signals and to the controller, for as long as there is anything to do.
+    listeners: JoinSet<()>,
+}
+
+impl Runner {
+    fn new() -> Runner {
+        let orders = Arc::new(Orders::default());
+        let registry = Arc::new(Registry::new());
+        Runner {
+            door: Door::new(Arc::clone(&registry), Arc::clone(&orders)),
+            orders,
+            registry,
+            activity: Arc::new(Activity::new()),
+            head: watch::Sender::default(),
+            server: JoinSet::new(),
+            stop: CancellationToken::new(),
+            listeners: JoinSet::new(),
+        }
+    }
+
+    /// A signal is an order to stop, and to wait for nobody.
+    fn obey_signals(&mut self, grace: Duration, signalled: CancellationToken) {
+        let orders = Arc::clone(&self.orders);
+        self.listeners.spawn(async move {
+            match shutdown::terminated().await {
+                Ok(()) => info!("the runner was told to end"),
+                Err(error) => return error!(%error, "signals cannot be listened for"),
+            }
+            orders.order(Order::Stop(Stop { end: End::because(EndReason::Stopped), grace }));
+            signalled.cancel();
+        });
+    }
+
+    fn serve(&mut self, listener: UnixListener) {
+        let service = TerminalServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let router = grpc::server(STREAM_WINDOW, CONNECTION_WINDOW).add_service(service);
+        let (orders, stop) = (Arc::clone(&self.orders), self.stop.clone());
+        self.server.spawn(async move {
+            if let Err(error) = grpc::serve(listener, router, stop).await {
+                error!(%error, "viewers can no longer be served");
+                orders.order(Order::Stop(Stop { end: End::because(EndReason::Internal), grace: Duration::ZERO }));
+            }
+        });
+    }
+
+    /// Waits for an assignment and lives it.
+    async fn live(
+        &mut self,
+        controller: Controller,
+        place: Place,
+        log_dir: PathBuf,
+        hurry: CancellationToken,
+    ) -> anyhow::Result<End> {
+        let (activity, viewers) = (Arc::clone(&self.activity), self.registry.count());
+        let vitals = Vitals { activity, viewers, head: self.head.subscribe() };
+        self.listeners.spawn(attend(controller.clone(), vitals, Arc::clone(&self.orders)));
+        let assign = tokio::select! {
+            assign = self.orders.assigned() => assign,
+            order = self.orders.ordered() => {
+                info!("the runner ends before it was assigned");
+                return Ok(match order {
+                    Order::Stop(stop) => stop.end,
+                    Order::Abandon => program::abandoned(),
+                });
+            }
+        };
+        let assignment = Assignment::try_from(assign).context("the assignment cannot be understood")?;
+        let session = assignment.life.uid;
+        info!(session.id = %session, "runner of session {session}, incarnation {}", assignment.life.number);
+        let log = Arc::new(Log::new(log_dir, assignment.log_bytes, self.head.clone()));
+        let (keyboard, input) = keyboard();
+        let stage = Arc::new(Stage {
+            session,
+            grants: assignment.grants.clone(),
+            window: Window::new(Arc::clone(&log)),
+            log,
+            keyboard,
+            activity: Arc::clone(&self.activity),
+        });
+        self.door.open(Arc::clone(&stage));
+        let (orders, registry) = (Arc::clone(&self.orders), Arc::clone(&self.registry));
+        Ok(Life { assignment, place, stage, input, orders, registry, controller, hurry }.live().await)
+    }
+
+    /// Lets the last messages out, then ends everything.
+    async fn close(mut self) {
+        self.registry.drain();
+        self.stop.cancel();
+        self.server.join_next().await; // It has a deadline of its own.
+        self.door.closed().await;
+        self.listeners.shutdown().await;
+    }
+}

@@ -1,4 +1,3 @@
 //! The controller from the outside.
 
-mod http;
 mod store;

@@ -1,1 +1,28 @@
-//! Not written yet.
+//! The terminal: its log, the window that its viewers agree on, and the way of their input to the program.
+//!
+//! ```text
+//! PTY ── append ──> tail in memory ── writer ──> segment files ── sealed ──> reports
+//!                        └────────── readers ──────────┘
+//! ```
+//!
+//! Appending never waits for a viewer, and for the storage only while it works and is a little behind. A reader that is
+//! slower than the tail goes on in the files; what neither has is told as a gap.
+
+mod file;
+mod index;
+mod log;
+mod reader;
+mod tail;
+mod writer;
+
+mod input;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use input::{Input, Keyboard, channel as keyboard};
+pub(crate) use log::{Head, Log};
+pub(crate) use reader::{CHUNK_BYTES, Cursor, NotKept, ReadError, Start};
+pub(crate) use window::Window;
+pub(crate) use writer::run as write;

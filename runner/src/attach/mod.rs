@@ -1,0 +1,126 @@
+//! Viewers: `podling.terminal.v1.Terminal`, served to gateways on the runner's own socket.
+//!
+//! The runner alone decides who is attached (`registry`), what one stream may send and must have acked (`outbound`),
+//! and what a viewer may do to the program (`inbound`).
+
+mod inbound;
+mod outbound;
+mod registry;
+
+use std::{
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use futures_util::Stream;
+use podling_proto::terminal::{
+    AttachRequest, AttachResponse, Mode, Open, attach_request::Message, terminal_server::Terminal,
+};
+use podling_session::{capability::GrantKey, id::Uid, viewers::Refused};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::{
+    activity::Activity,
+    controller::Orders,
+    terminal::{Keyboard, Log, Window},
+};
+
+use outbound::{Outbound, Pace};
+
+pub(crate) use registry::Registry;
+
+/// How long a viewer may take to say what it wants.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What viewers attach to, once the runner is assigned.
+pub(crate) struct Stage {
+    pub(crate) session: Uid,
+    pub(crate) grants: GrantKey,
+    pub(crate) log: Arc<Log>,
+    pub(crate) window: Window,
+    pub(crate) keyboard: Keyboard,
+    pub(crate) activity: Arc<Activity>,
+}
+
+/// The door: closed (UNAVAILABLE) until the stage is set.
+#[derive(Clone)]
+pub(crate) struct Door {
+    stage: Arc<OnceLock<Arc<Stage>>>,
+    registry: Arc<Registry>,
+    orders: Arc<Orders>,
+    /// What listens to viewers.
+    listeners: TaskTracker,
+}
+
+impl Door {
+    pub(crate) fn new(registry: Arc<Registry>, orders: Arc<Orders>) -> Door {
+        Door { stage: Arc::default(), registry, orders, listeners: TaskTracker::new() }
+    }
+
+    pub(crate) fn open(&self, stage: Arc<Stage>) {
+        let _ = self.stage.set(stage); // Assigned once.
+    }
+
+    /// Returns when nobody listens to a viewer any more.
+    pub(crate) async fn closed(&self) {
+        self.listeners.close();
+        self.listeners.wait().await;
+    }
+
+    async fn admit(&self, open: Open) -> Result<(Arc<registry::Viewer>, Outbound), Status> {
+        let unavailable = || Status::unavailable("the session is not here yet");
+        let stage = self.stage.get().ok_or_else(unavailable)?;
+        let now = self.orders.clock.now().ok_or_else(unavailable)?;
+        let grant = stage.grants.verify(&open.grant).map_err(|_| Status::unauthenticated("the grant is refused"))?;
+        if grant.session != stage.session {
+            return Err(Status::unauthenticated("the grant is refused"));
+        }
+        let pace = pace(open.mode())?;
+        let not_kept = |first: crate::terminal::NotKept| Status::out_of_range(first.first.to_string());
+        stage.log.seek(open.from).map_err(not_kept)?;
+        let viewer = self.registry.admit(&grant, now).await.map_err(refused)?;
+        // Once more, because the registry may have waited for the stream that this one replaces.
+        let start = stage.log.seek(open.from).map_err(not_kept)?;
+        let viewer = Arc::new(viewer);
+        let outbound = Outbound::new(Arc::clone(&viewer), Arc::clone(stage), start, pace);
+        Ok((viewer, outbound))
+    }
+}
+
+fn pace(mode: Mode) -> Result<Pace, Status> {
+    match mode {
+        Mode::Lossless => Ok(Pace::Patient),
+        Mode::Plain => Ok(Pace::Prompt),
+        Mode::Live => Err(Status::unimplemented("mode live is not available yet: use lossless")),
+        Mode::Unspecified => Err(Status::invalid_argument("the mode is missing or unknown")),
+    }
+}
+
+fn refused(refused: Refused) -> Status {
+    match refused {
+        Refused::TooMany => Status::resource_exhausted(refused.to_string()),
+        Refused::OtherNonce | Refused::OldGeneration | Refused::OlderGrant | Refused::Expired => {
+            Status::unauthenticated(refused.to_string())
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Terminal for Door {
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<AttachResponse, Status>> + Send>>;
+
+    async fn attach(&self, request: Request<Streaming<AttachRequest>>) -> Result<Response<Self::AttachStream>, Status> {
+        let mut requests = request.into_inner();
+        let first = timeout(OPEN_TIMEOUT, requests.message()).await;
+        let first = first.map_err(|_| Status::deadline_exceeded("the first request did not come"))??;
+        let Some(AttachRequest { message: Some(Message::Open(open)) }) = first else {
+            return Err(Status::invalid_argument("the first request must be open"));
+        };
+        let (viewer, outbound) = self.admit(open).await?;
+        self.listeners.spawn(inbound::listen(requests, viewer, outbound.stage()));
+        Ok(Response::new(Box::pin(outbound.into_stream())))
+    }
+}

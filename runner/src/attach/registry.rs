@@ -1,0 +1,196 @@
+//! Who is attached. `podling_session::viewers` decides; this keeps the streams that it decides about.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use podling_session::{
+    capability::Grant,
+    id::ViewerId,
+    refusal::close,
+    token::Scope,
+    viewers::{Accepted, Refused, StreamId, Viewers},
+};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+/// More than the controller ever admits; a bound of memory.
+const MAX_VIEWERS: usize = 4096;
+/// How long a new stream waits for the end of the one that it replaces. A connection that is dead takes no last word,
+/// and no other byte either.
+const REPLACE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why a stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Close {
+    /// The viewer is gone: there is nobody to tell.
+    Left,
+    Replaced,
+    Draining,
+}
+
+impl Close {
+    /// Code and reason for the last message.
+    pub(crate) fn words(self) -> Option<(u16, &'static str)> {
+        match self {
+            Close::Left => None,
+            Close::Replaced => Some((close::REPLACED, "another stream of this viewer took over")),
+            Close::Draining => Some((close::DRAINING, "the runner ends")),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    state: Mutex<State>,
+    count: watch::Sender<u32>,
+}
+
+#[derive(Debug)]
+struct State {
+    viewers: Viewers,
+    streams: HashMap<StreamId, Handle>,
+    draining: bool,
+}
+
+/// The registry's end of an open stream.
+#[derive(Clone, Debug)]
+struct Handle {
+    close: watch::Sender<Option<Close>>,
+    over: CancellationToken,
+}
+
+/// One open stream, shared by its two directions.
+#[derive(Debug)]
+pub(crate) struct Viewer {
+    pub(super) stream: StreamId,
+    pub(super) scope: Scope,
+    id: ViewerId,
+    handle: Handle,
+    registry: Arc<Registry>,
+    /// What the viewer was sent and what it took, as offsets.
+    flow: Flow,
+}
+
+#[derive(Debug, Default)]
+struct Flow {
+    told: AtomicU64,
+    acked: watch::Sender<u64>,
+}
+
+impl Registry {
+    pub(crate) fn new() -> Registry {
+        let state = State { viewers: Viewers::new(MAX_VIEWERS), streams: HashMap::new(), draining: false };
+        Registry { state: Mutex::new(state), count: watch::Sender::new(0) }
+    }
+
+    /// How many viewers are attached.
+    pub(crate) fn count(&self) -> watch::Receiver<u32> {
+        self.count.subscribe()
+    }
+
+    /// Opens a stream; the one that it replaces has said its last word before this returns.
+    pub(super) async fn admit(self: &Arc<Registry>, grant: &Grant, now: Timestamp) -> Result<Viewer, Refused> {
+        let (viewer, replaced) = self.enter(grant, now)?;
+        if let Some(replaced) = replaced {
+            replaced.close.send_replace(Some(Close::Replaced));
+            let _ = timeout(REPLACE_TIMEOUT, replaced.over.cancelled()).await; // See the constant.
+        }
+        Ok(viewer)
+    }
+
+    fn enter(self: &Arc<Registry>, grant: &Grant, now: Timestamp) -> Result<(Viewer, Option<Handle>), Refused> {
+        let mut state = self.state();
+        let Accepted { stream, replaces } = state.viewers.admit(grant, now)?;
+        let close = state.draining.then_some(Close::Draining);
+        let handle = Handle { close: watch::Sender::new(close), over: CancellationToken::new() };
+        let replaced = replaces.and_then(|old| state.streams.remove(&old));
+        state.streams.insert(stream, handle.clone());
+        self.publish(&state);
+        let viewer = Viewer {
+            stream,
+            scope: grant.scope,
+            id: grant.viewer,
+            handle,
+            registry: Arc::clone(self),
+            flow: Flow::default(),
+        };
+        Ok((viewer, replaced))
+    }
+
+    /// Closes every stream, those that are about to open included.
+    pub(crate) fn drain(&self) {
+        let mut state = self.state();
+        state.draining = true;
+        for handle in state.streams.values() {
+            handle.close.send_if_modified(|close| close.is_none() && close.replace(Close::Draining).is_none());
+        }
+    }
+
+    fn publish(&self, state: &State) {
+        let open = u32::try_from(state.viewers.open()).unwrap_or(u32::MAX);
+        self.count.send_if_modified(|count| std::mem::replace(count, open) != open);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Viewer {
+    /// The viewer holds the resume token of this generation.
+    pub(super) fn confirm(&self, generation: u32) {
+        self.registry.state().viewers.confirm(self.id, self.stream, generation);
+    }
+
+    /// The stream begins at this offset.
+    pub(super) fn begin(&self, from: u64) -> watch::Receiver<u64> {
+        self.told(from);
+        self.flow.acked.send_replace(from);
+        self.flow.acked.subscribe()
+    }
+
+    /// Output up to this offset was sent.
+    pub(super) fn told(&self, offset: u64) {
+        self.flow.told.store(offset, Ordering::Relaxed);
+    }
+
+    /// The viewer took everything below this offset. One that was never sent counts as what was.
+    pub(super) fn ack(&self, offset: u64) {
+        let offset = offset.min(self.flow.told.load(Ordering::Relaxed));
+        self.flow.acked.send_if_modified(|acked| offset > *acked && std::mem::replace(acked, offset) < offset);
+    }
+
+    pub(super) fn leave(&self) {
+        self.handle.close.send_if_modified(|close| close.is_none() && close.replace(Close::Left).is_none());
+    }
+
+    pub(super) fn closing(&self) -> watch::Receiver<Option<Close>> {
+        self.handle.close.subscribe()
+    }
+
+    /// Returns when the stream is over.
+    pub(super) async fn over(&self) {
+        self.handle.over.cancelled().await;
+    }
+
+    pub(super) fn count(&self) -> watch::Receiver<u32> {
+        self.registry.count()
+    }
+
+    /// Nothing is sent on this stream any more.
+    pub(super) fn end(&self) {
+        let mut state = self.registry.state();
+        state.viewers.closed(self.id, self.stream);
+        state.streams.remove(&self.stream);
+        self.registry.publish(&state);
+        drop(state);
+        self.handle.over.cancel();
+    }
+}

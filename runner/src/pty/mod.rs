@@ -1,0 +1,136 @@
+//! The pseudo-terminal: one pair per program, the runner's end never blocking.
+
+mod inherited;
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use bytes::{Bytes, BytesMut};
+use podling_session::size::WindowSize;
+use rustix::{
+    io::Errno,
+    termios::{InputModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+pub(crate) use inherited::close_on_exec;
+
+/// The most output that one record holds. The kernel gives at most 4095 bytes at a time, so this is a burst.
+const MAX_READ_BYTES: usize = 64 << 10;
+/// A buffer with less room than one read of the kernel's is not worth another system call.
+const MIN_ROOM_BYTES: usize = 4 << 10;
+
+/// The runner's end.
+#[derive(Debug)]
+pub(crate) struct Pty {
+    fd: AsyncFd<OwnedFd>,
+}
+
+/// What a reader keeps between reads: consecutive records share one allocation.
+#[derive(Debug, Default)]
+pub(crate) struct ReadBuffer(BytesMut);
+
+impl Pty {
+    /// A new pair: ours, and the program's. The program's end makes of wide characters what UTF-8 means.
+    ///
+    /// # Errors
+    /// When the system has no pseudo-terminal left.
+    #[expect(unsafe_code, reason = "AsyncFd takes a descriptor that nothing else closes")]
+    pub(crate) fn open(size: WindowSize) -> io::Result<(Pty, OwnedFd)> {
+        let pair = rustix_openpty::openpty(None, Some(&winsize(size)))?;
+        let mut modes = tcgetattr(&pair.user)?;
+        modes.input_modes |= InputModes::IUTF8;
+        tcsetattr(&pair.user, OptionalActions::Now, &modes)?;
+        for fd in [&pair.controller, &pair.user] {
+            rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+        }
+        rustix::io::ioctl_fionbio(&pair.controller, true)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        // SAFETY: the descriptor is owned by the AsyncFd from here on, and closed after it is deregistered.
+        let fd = unsafe { AsyncFd::register_with_interest(pair.controller, interest) };
+        Ok((Pty { fd: fd.map_err(io::Error::from)? }, pair.user))
+    }
+
+    pub(crate) fn resize(&self, size: WindowSize) -> io::Result<()> {
+        Ok(tcsetwinsize(self.fd.get_ref().as_fd(), winsize(size))?)
+    }
+
+    /// What the program has said, as much as there is; none when the last process has closed its end. Cancel safe.
+    pub(crate) async fn read(&self, buffer: &mut ReadBuffer) -> io::Result<Option<Bytes>> {
+        let buffer = &mut buffer.0;
+        if buffer.len() < MIN_ROOM_BYTES {
+            *buffer = BytesMut::zeroed(MAX_READ_BYTES);
+        }
+        loop {
+            let mut ready = self.fd.readable().await?;
+            match ready.try_io(|fd| read_all(fd.get_ref(), buffer)) {
+                Ok(Ok(0)) => return Ok(None),
+                Ok(Ok(bytes)) => return Ok(Some(buffer.split_to(bytes).freeze())),
+                Ok(Err(error)) => return Err(error),
+                Err(_would_block) => {}
+            }
+        }
+    }
+
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let mut ready = self.fd.writable().await?;
+            match ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
+                Ok(written) => bytes = &bytes[written?..],
+                Err(_would_block) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads until the kernel has no more or the buffer is full. 0 is the end: every other end is closed (EIO).
+fn read_all(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::io::read(fd, &mut buffer[filled..]) {
+            Ok(0) | Err(Errno::IO) => break,
+            Ok(bytes) => filled += bytes,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if filled > 0 => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(filled)
+}
+
+fn winsize(size: WindowSize) -> Winsize {
+    Winsize { ws_row: size.rows(), ws_col: size.cols(), ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn everything_said_before_the_end_is_read_then_the_end() {
+        let (pty, tty) = Pty::open(WindowSize::DEFAULT).expect("a pty");
+        let told = "0123456789".repeat(200);
+        rustix::io::write(&tty, told.as_bytes()).expect("room in the kernel");
+        drop(tty);
+        let (mut buffer, mut said) = (ReadBuffer::default(), Vec::new());
+        while let Some(bytes) = pty.read(&mut buffer).await.expect("a read") {
+            said.extend_from_slice(&bytes);
+        }
+        assert_eq!(said, told.as_bytes());
+    }
+
+    #[tokio::test]
+    async fn input_reaches_the_program_and_a_resize_its_terminal() {
+        let (pty, tty) = Pty::open(WindowSize::DEFAULT).expect("a pty");
+        pty.write_all(b"ls\n").await.expect("room in the kernel");
+        let mut line = [0; 16];
+        let bytes = rustix::io::read(&tty, &mut line).expect("a line");
+        assert_eq!(&line[..bytes], b"ls\n");
+        pty.resize(WindowSize::new(40, 132).expect("a fair size")).expect("a resize");
+        let size = rustix::termios::tcgetwinsize(&tty).expect("a size");
+        assert_eq!((size.ws_row, size.ws_col), (40, 132));
+    }
+}
