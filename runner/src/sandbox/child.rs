@@ -130,7 +130,7 @@ fn end(handle: &OwnedFd) -> io::Result<()> {
 }
 
 /// Whether it has ended, reaped or not (pidfd_open(2)).
-fn has_ended(handle: &OwnedFd) -> io::Result<bool> {
+pub(super) fn has_ended(handle: &OwnedFd) -> io::Result<bool> {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     Ok(poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&at_once))? > 0)
 }

@@ -8,7 +8,6 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
     process::{Child, Command},
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
 
@@ -16,7 +15,10 @@ use rustix::{
     io::FdFlags,
     process::{Pid, Resource, Rlimit, Signal},
 };
-use tokio::sync::oneshot;
+use tokio::sync::{
+    mpsc::{Receiver, Sender, channel},
+    oneshot,
+};
 
 /// Asked for one at a time; whoever asks more waits.
 const ORDERS: usize = 1;
@@ -38,13 +40,13 @@ struct Order {
 /// The thread that forks. Dropping this kills what it has forked.
 #[derive(Debug)]
 pub(super) struct Forker {
-    orders: SyncSender<Order>,
+    orders: Sender<Order>,
 }
 
 impl Forker {
     pub(super) fn start() -> io::Result<Forker> {
-        let (orders, inbox) = sync_channel(ORDERS);
-        thread::Builder::new().name("sandbox-fork".into()).spawn(move || serve(&inbox))?;
+        let (orders, inbox) = channel(ORDERS);
+        thread::Builder::new().name("sandbox-fork".into()).spawn(move || serve(inbox))?;
         Ok(Forker { orders })
     }
 
@@ -53,13 +55,13 @@ impl Forker {
         prepare(&mut command, preparation);
         let (made, child) = oneshot::channel();
         let gone = || io::Error::other("the thread that forks has ended");
-        self.orders.try_send(Order { command, made }).map_err(|_| gone())?;
+        self.orders.send(Order { command, made }).await.map_err(|_| gone())?;
         child.await.map_err(|_| gone())?
     }
 }
 
-fn serve(orders: &Receiver<Order>) {
-    while let Ok(Order { mut command, made }) = orders.recv() {
+fn serve(mut orders: Receiver<Order>) {
+    while let Some(Order { mut command, made }) = orders.blocking_recv() {
         if let Err(Ok(mut unwanted)) = made.send(command.spawn()) {
             // Nobody waits for it any more. Reaped at once, as it has been killed.
             _ = unwanted.kill();

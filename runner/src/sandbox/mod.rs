@@ -22,6 +22,7 @@ mod clean;
 mod disk;
 mod enter;
 mod fork;
+mod held;
 mod level;
 mod seccomp;
 mod start;

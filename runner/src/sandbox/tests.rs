@@ -189,6 +189,13 @@ async fn ctrl_c_reaches_the_command_alone() {
 }
 
 #[tokio::test]
+async fn many_commands_run_at_once() {
+    let fixture = Fixture::new();
+    let runs = futures_util::future::join_all((0..8).map(|_| fixture.run("echo $$"))).await;
+    assert!(runs.iter().all(|(code, _)| *code == 0), "{runs:?}");
+}
+
+#[tokio::test]
 async fn terminate_lets_the_command_end_by_itself() {
     let fixture = Fixture::new();
     let (mut child, screen) =

@@ -60,10 +60,10 @@ const ETC: &[&str] = &[
     "host.conf",
     "fonts",
     "perl",
-    "python3",
-    "python3.11",
-    "java-17-openjdk",
 ];
+
+/// Folders of `/etc` that belong to language runtimes and have their versions in their names.
+const RUNTIMES: [&str; 2] = ["java-", "python3"];
 
 /// Parents that bubblewrap would otherwise make closed to everyone but root.
 const FOLDERS: &[&str] = &[
@@ -176,7 +176,7 @@ impl Arguments {
     }
 
     fn etc(&mut self, uid: u32) -> io::Result<()> {
-        for name in ETC {
+        for name in ETC.iter().map(|name| (*name).to_owned()).chain(runtimes()) {
             let path = format!("/etc/{name}");
             self.add(["--ro-bind-try", &path, &path]);
         }
@@ -204,6 +204,12 @@ impl Arguments {
         self.add(["--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"]);
         self.add(["--remount-ro", "/", "--chdir", WORK]);
     }
+}
+
+fn runtimes() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/etc") else { return Vec::new() };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| RUNTIMES.iter().any(|start| name.starts_with(start))).collect()
 }
 
 /// `list` as the content of the file that `--args` reads, so that no path of the machine stands in an argument, where

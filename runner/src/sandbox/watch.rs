@@ -2,10 +2,13 @@
 
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{SandboxError, cgroup::Cgroup, disk::Disk, setup};
+use tracing::warn;
+
+use super::{SandboxError, cgroup::Cgroup, disk::Disk, held::held_bytes, setup};
 
 const MEMORY_EVERY: Duration = Duration::from_millis(250);
 const DISK_EVERY: Duration = Duration::from_secs(1);
@@ -22,7 +25,7 @@ pub enum Breach {
     DiskFull,
 }
 
-/// What it takes to look. Cloned into the blocking threads that do.
+/// What it takes to look; shared with the blocking threads that do.
 #[derive(Debug)]
 pub(super) struct Watch {
     pub cgroup: Option<Cgroup>,
@@ -43,23 +46,31 @@ impl Watch {
     }
 
     pub(super) fn disk(&self) -> Option<Breach> {
-        let used = self.disk.used_bytes().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the size of the sandbox's disk cannot be told");
+        let used = self.used_bytes().unwrap_or_else(|error| {
+            warn!(%error, "the size of the sandbox's disk cannot be told: {error}");
             0
         });
         (used >= self.disk_bytes).then_some(Breach::DiskFull)
     }
+
+    fn used_bytes(&self) -> io::Result<u64> {
+        let held = match &self.cgroup {
+            Some(cgroup) => held_bytes(&cgroup.processes()?, &self.disk.root)?,
+            None => 0,
+        };
+        Ok(self.disk.used_bytes()?.saturating_add(held))
+    }
 }
 
 /// Looks again and again; returns the first breach. Cancel safe.
-pub(super) async fn breach(watch: &std::sync::Arc<Watch>) -> Breach {
+pub(super) async fn breach(watch: &Arc<Watch>) -> Breach {
     tokio::select! {
         breach = repeat(watch, Watch::memory, MEMORY_EVERY) => breach,
         breach = repeat(watch, Watch::disk, DISK_EVERY) => breach,
     }
 }
 
-async fn repeat(watch: &std::sync::Arc<Watch>, look: fn(&Watch) -> Option<Breach>, every: Duration) -> Breach {
+async fn repeat(watch: &Arc<Watch>, look: fn(&Watch) -> Option<Breach>, every: Duration) -> Breach {
     loop {
         let started = Instant::now();
         let watch = watch.clone();

@@ -135,3 +135,23 @@ fn a_group_is_removed_once() {
     group.remove().expect("again is fine");
     group.kill().expect("and so is killing it");
 }
+
+#[test]
+fn a_real_group_of_version_2_is_killed_and_removed() {
+    let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
+    let Some(root) = roots.into_iter().find(|root| root.join("cgroup.procs").is_file()) else { return };
+    let name = name();
+    let group = Cgroup::in_place(Version::V2, &[root], &name);
+    if fs::create_dir_all(&group.folders[0]).is_err() {
+        return; // Not root's, and nothing is delegated.
+    }
+    let mut child = std::process::Command::new("sleep").arg("1000").spawn().expect("sleep");
+    fs::write(group.folders[0].join("cgroup.procs"), child.id().to_string()).expect("it can join");
+    assert_eq!(group.processes().expect("readable"), [Pid::from_child(&child)]);
+    let killed = group.kill();
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+    group.remove().expect("it is empty");
+    killed.expect("nothing is left");
+    assert!(!group.folders[0].exists());
+}

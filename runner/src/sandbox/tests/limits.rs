@@ -1,6 +1,12 @@
-//! Commands that use up what they can.
+//! Commands that use up what they can, and what is left of them.
 
-use std::time::Instant;
+use std::{
+    io::{BufRead, BufReader},
+    process::Command,
+    time::Instant,
+};
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::*;
 
@@ -74,6 +80,18 @@ async fn a_full_disk_is_a_breach() {
 }
 
 #[tokio::test]
+async fn files_without_a_name_count() {
+    let fixture = Fixture::with(|settings| settings.limits.disk_bytes = 8 << 20);
+    if !is_limited(&fixture) {
+        return;
+    }
+    let fill = "for n in 5 6 7; do eval \"exec $n<>x\"; rm x; head -c 4000000 /dev/zero >&$n; done; echo full; read";
+    let (_child, screen) = fixture.start(fill).await;
+    screen.until("full").await;
+    assert_eq!(breach(&fixture).await, Breach::DiskFull);
+}
+
+#[tokio::test]
 async fn one_file_cannot_be_larger_than_the_disk() {
     let fixture = Fixture::with(|settings| settings.limits.disk_bytes = 8 << 20);
     let (code, _) = fixture.run("exec head -c 100000000 /dev/zero > big").await;
@@ -126,10 +144,70 @@ async fn remove_leaves_nothing() {
     let fixture = Fixture::new();
     let (_child, screen) = fixture.start("mkdir -p a/b; touch a/b/c; chmod 0 a; echo ready; sleep 1000").await;
     screen.until("ready").await;
-    let dir = tempfile::tempdir().expect("a temporary folder");
     let name = fixture.sandbox.name.clone();
     clean(fixture.dir.path(), &name).expect("it can be cleaned while it runs, too");
     assert_eq!(std::fs::read_dir(fixture.dir.path()).expect("the folder").count(), 0);
     assert!(Cgroup::find(&Trees::of_this_machine(), &name).is_empty());
-    drop(dir);
+}
+
+const RUNNER: &str = "runner-to-be-killed";
+
+/// What the test below runs as a process of its own: a runner that says who its command is, and waits.
+#[tokio::test]
+async fn runner() {
+    let mut arguments = std::env::args().skip_while(|argument| argument != RUNNER).skip(1);
+    let (Some(dir), Some(name)) = (arguments.next(), arguments.next()) else { return };
+    let settings = Settings { name: name.parse().expect("a name"), ..settings(Path::new(&dir)) };
+    let sandbox = Sandbox::prepare(settings).expect("a sandbox can be made here");
+    let (screen, tty) = Screen::open();
+    let argv = ["bash", "-c", "setsid sleep 1000 & sleep 1000 & echo ready; wait"].map(OsString::from);
+    let mut child = sandbox.spawn(&argv, &sandbox.base_env(), tty).await.expect("it starts");
+    screen.until("ready").await;
+    println!("\ncommand {}", child.pid());
+    child.wait().await.expect("it is killed first");
+}
+
+/// Every process from `pid` downwards.
+fn family(pid: Pid) -> Vec<Pid> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&pid) = family.get(next) {
+        family.extend(tree::children(pid));
+        next += 1;
+    }
+    family
+}
+
+#[test]
+fn a_killed_runner_takes_its_sandbox_along() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let name = settings(dir.path()).name;
+    let mut command = Command::new(std::env::current_exe().expect("this executable"));
+    command.args(["--exact", "--nocapture", "sandbox::tests::limits::runner", RUNNER]);
+    command.arg(dir.path()).arg(name.as_str()).stdout(std::process::Stdio::piped());
+    let mut runner = command.spawn().expect("it starts");
+    let mut lines = BufReader::new(runner.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.starts_with("command ")).expect("it says who its command is");
+    let outer = line.split(' ').nth(1).and_then(|pid| Pid::from_raw(pid.parse().ok()?)).expect("a process");
+    let family = family(outer);
+    let handles = family.iter().map(|&pid| pidfd_open(pid, PidfdFlags::empty()).expect("it runs"));
+    let handles: Vec<_> = handles.collect();
+
+    runner.kill().expect("it runs");
+    runner.wait().expect("it is ours");
+    assert!(family.len() >= 5, "two of bwrap, a shell, two of sleep: {family:?}");
+    let gone = || Ok(handles.iter().all(|handle| child::has_ended(handle).expect("a handle")));
+    assert!(wait::until(Instant::now() + Duration::from_secs(10), gone).expect("no error"));
+
+    clean(dir.path(), &name).expect("it can be cleaned");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("the folder").count(), 0);
+    assert!(Cgroup::find(&Trees::of_this_machine(), &name).is_empty());
+}
+
+#[tokio::test]
+async fn without_a_group_the_users_processes_are_counted() {
+    let fixture = Fixture::new();
+    if fixture.sandbox.watch.cgroup.is_none() {
+        fixture.prints("ulimit -u", &format!("{}\n", Limits::default().pids)).await;
+    }
 }
