@@ -2,3 +2,4 @@
 
 mod grpc;
 mod store;
+mod work;
