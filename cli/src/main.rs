@@ -1,1 +1,60 @@
-fn main() {}
+//! `podling`: the whole of Podling in one binary, and its users' client.
+
+mod up;
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use podling_daemon::telemetry::{self, LogArgs};
+
+/// Runs short-lived command-line agents in isolation and streams them live.
+#[derive(Parser)]
+#[command(name = "podling", version, propagate_version = true)]
+struct Args {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine: controller, gateway and runners, with nothing else installed
+    Up(Box<up::Args>),
+    /// Serve one incarnation of a session; started by the launcher
+    #[command(hide = true)]
+    Runner(Box<podling_runner::args::Args>),
+    /// The sample agent that the demo session runs
+    #[command(hide = true, disable_help_flag = true)]
+    Sample {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    // Inside a session the same binary is on the path under the agent's own name, and is the sandbox's last step.
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == podling_runner::sandbox::ENTER) {
+        return ExitCode::from(podling_runner::sandbox::enter(arguments.get(2).map(AsRef::as_ref).unwrap_or_default()));
+    }
+    let name = arguments.first().map(Path::new).and_then(Path::file_name);
+    if name.is_some_and(|name| name == "sample-cli") {
+        return podling_sample::main_with(arguments);
+    }
+    let args = Args::parse_from(arguments);
+    match args.command {
+        Command::Sample { arguments } => {
+            podling_sample::main_with(std::iter::once(OsString::from("sample-cli")).chain(arguments))
+        }
+        Command::Runner(runner) => podling_runner::main_with(*runner, &args.log),
+        Command::Up(up) => told(telemetry::start(&args.log).and_then(|()| up::main(*up)).map(|()| ExitCode::SUCCESS)),
+    }
+}
+
+fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -39,6 +39,12 @@ impl MemoryReplayGuard {
     pub fn new() -> MemoryReplayGuard {
         MemoryReplayGuard { started_at: Timestamp::now(), claims: Mutex::default() }
     }
+
+    /// Forgets the claims on tokens that have died, which claims of others do as they come, so that they go without
+    /// traffic too.
+    pub fn sweep(&self) {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).forget_dead(Instant::now());
+    }
 }
 
 #[async_trait]

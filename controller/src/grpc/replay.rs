@@ -210,7 +210,7 @@ impl Replay {
 
     fn close(&mut self, code: u16, reason: &str) -> Message {
         self.step = Step::Done;
-        Message::Closed(closed(code, reason))
+        Message::Closed(Closed { code: code.into(), reason: reason.to_owned() })
     }
 }
 
@@ -220,8 +220,4 @@ enum Waited {
     Requests,
     TooLong,
     Gone,
-}
-
-pub(super) fn closed(code: u16, reason: &str) -> Closed {
-    Closed { code: code.into(), reason: reason.to_owned() }
 }

@@ -1,5 +1,3 @@
 //! The controller from the outside.
 
-mod grpc;
 mod store;
-mod work;

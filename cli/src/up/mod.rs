@@ -1,0 +1,156 @@
+//! `podling up`: controller and gateway in one process on one port, runners as processes of their own.
+
+mod demo;
+mod door;
+mod prepare;
+
+use std::{ffi::OsString, io::Write, net::SocketAddr, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use podling_controller::{
+    args::{ControllerArgs, IsolationMode},
+    run::{Config, Controller},
+};
+use podling_daemon::{shutdown, telemetry};
+use podling_gateway::{Gateway, Limits, replay_memory::MemoryReplayGuard};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use demo::Api;
+
+/// One person's machine: enough for a script in a loop, and still a limit.
+const CREATES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+/// Viewers of one machine need not be spread over time when they are sent away: there is nowhere else to go.
+const DRAIN_SPREAD: Duration = Duration::from_millis(500);
+/// How often the in-memory replay guard forgets claims that have expired.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where to serve the API and the terminals. On a loopback address whoever sits at this machine needs no key
+    #[arg(long, env = "PODLING_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+
+    /// The one directory in which everything is kept. Default: `podling` in the user's data directory, such as
+    /// `~/.local/share/podling`
+    #[arg(long, env = "PODLING_DATA_DIR", value_name = "DIRECTORY")]
+    data_dir: Option<PathBuf>,
+
+    /// Start a session of the sample agent, print its link, and show its output here
+    #[arg(long)]
+    demo: bool,
+
+    #[command(flatten)]
+    controller: ControllerArgs,
+
+    #[command(flatten)]
+    surroundings: Surroundings,
+}
+
+/// What other programs say about this user and machine.
+#[derive(clap::Args)]
+struct Surroundings {
+    #[arg(long, env = "HOME", hide = true)]
+    home: Option<PathBuf>,
+    #[arg(long, env = "XDG_DATA_HOME", hide = true)]
+    xdg_data_home: Option<PathBuf>,
+    #[arg(long, env = "PATH", hide = true)]
+    search_path: Option<OsString>,
+    #[arg(long, env = "DISPLAY", hide = true)]
+    display: Option<OsString>,
+    #[arg(long, env = "WAYLAND_DISPLAY", hide = true)]
+    wayland_display: Option<OsString>,
+}
+
+impl Surroundings {
+    fn data_dir(&self) -> Option<PathBuf> {
+        let share = self.xdg_data_home.clone().filter(|path| path.is_absolute());
+        share.or_else(|| Some(self.home.as_ref()?.join(".local/share"))).map(|share| share.join("podling"))
+    }
+
+    fn has_display(&self) -> bool {
+        [&self.display, &self.wayland_display].into_iter().flatten().any(|value| !value.is_empty())
+    }
+}
+
+pub(crate) fn main(args: Args) -> anyhow::Result<()> {
+    if args.controller.runners.isolation == IsolationMode::Sandbox {
+        prepare::bubblewrap(args.surroundings.search_path.as_deref())?;
+    }
+    let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
+    runtime.block_on(run(args))
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let Args { listen, data_dir, demo, controller, surroundings } = args;
+    let Some(data_dir) = data_dir.or_else(|| surroundings.data_dir()) else {
+        bail!("neither --data-dir nor HOME says where to keep things");
+    };
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let bound = listener.local_addr().context("the listener has no address")?;
+    let issuer = controller.access.issuer.clone();
+    let key_file = controller.access.bootstrap_key_file.clone().unwrap_or_else(|| data_dir.join("operator.key"));
+    let mut controller = Controller::start(Config {
+        data_dir,
+        bound,
+        program: std::env::current_exe().context("this program has no path")?,
+        program_args: vec!["runner".into()],
+        default_creates_per_minute: CREATES_PER_MINUTE,
+        metrics: telemetry::record_metrics().context("metrics cannot be recorded")?,
+        args: controller,
+    })
+    .await?;
+    let guard = Arc::new(MemoryReplayGuard::new());
+    let gateway = Gateway::new(podling_gateway::Config {
+        controller: controller.control(),
+        credential: controller.service_credential(),
+        issuer,
+        guard: guard.clone(),
+        limits: Limits { drain_spread: DRAIN_SPREAD, ..Limits::default() },
+    });
+    let stop = CancellationToken::new();
+    let mut servers = JoinSet::new();
+    servers.spawn(door::serve(listener, gateway.clone(), controller.router(), stop.clone()));
+    servers.spawn(forget(guard, stop.clone()));
+    let url = controller.core().settings.public_url.as_str().trim_end_matches('/').to_owned();
+    announce(&url)?;
+    let keyless = controller.core().settings.local_owner && bound.ip().is_loopback();
+    let api = Api { url: format!("http://{bound}"), key_file: (!keyless).then_some(key_file) };
+    let outcome = tokio::select! {
+        ended = shutdown::terminated() => ended.context("signals cannot be listened for"),
+        error = controller.failed() => Err(error),
+        failed = showing(demo, &api, &surroundings) => Err(failed),
+    };
+    info!("shutting down");
+    // While they are still served, viewers see how their sessions end.
+    controller.drain().await;
+    gateway.drain().await;
+    stop.cancel();
+    servers.join_all().await;
+    controller.close().await;
+    outcome
+}
+
+/// Runs the demo, and then nothing for ever; only a demo that fails ends `podling up`.
+async fn showing(demo: bool, api: &Api, surroundings: &Surroundings) -> anyhow::Error {
+    if demo && let Err(error) = demo::run(api, surroundings.search_path.as_deref(), surroundings.has_display()).await {
+        error!("the demo session failed");
+        return error;
+    }
+    std::future::pending().await
+}
+
+/// On standard output and flushed: scripts wait for this line.
+#[expect(clippy::print_stdout, reason = "it is what the caller waits for")]
+fn announce(url: &str) -> anyhow::Result<()> {
+    println!("Podling is ready at {url}");
+    std::io::stdout().flush().context("nobody reads standard output")
+}
+
+async fn forget(guard: Arc<MemoryReplayGuard>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(FORGET_EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        guard.sweep();
+    }
+}
