@@ -68,7 +68,7 @@ impl Podling {
         let listen = self.url.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned();
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file())?;
         let mut child = Command::new(binary())
-            .args(["up", "--listen", &listen, "--create-rate", "100000"])
+            .args(["up", "--listen", &listen, "--creates-per-minute", "100000"])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(&self.arguments)

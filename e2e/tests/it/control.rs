@@ -1,0 +1,88 @@
+//! Lists, stops, deletes, health, and the way out.
+
+use std::time::Duration;
+
+use podling_e2e::{podling::Podling, process, viewer::Viewer};
+use podling_session::id::AttachNonce;
+use serde_json::json;
+
+#[tokio::test]
+async fn sessions_are_listed_by_phase_and_label_and_end_when_they_are_stopped_or_deleted() {
+    let podling = Podling::start().await;
+    let kept = podling.create(json!({ "command": "sleep 600", "id": "kept", "labels": { "team": "a" } })).await;
+    let gone = podling.create(json!({ "command": "sleep 600", "id": "gone", "labels": { "team": "b" } })).await;
+    podling.reaches(&kept.uid, "running").await;
+    podling.reaches(&gone.uid, "running").await;
+    let (_, page) = podling.get("/api/sessions?phase=running&label=team=b").await;
+    assert_eq!(page["sessions"].as_array().map(Vec::len), Some(1), "{page}");
+    assert_eq!(page["sessions"][0]["id"], "gone");
+
+    let mut viewer = Viewer::attach(&podling.url, &gone.uid, &gone.token, AttachNonce::random()).await;
+    let (status, _) = podling.delete("/api/sessions/gone").await;
+    assert!(status.is_success());
+    assert_eq!(podling.get("/api/sessions/gone").await.0, 404);
+    let closed = viewer.to_end().await;
+    assert!(matches!(closed.code, 1000 | 4404), "{closed:?}");
+    podling.released(&gone.uid, Duration::from_secs(10)).await;
+    let again = podling.create(json!({ "command": "true", "id": "gone" })).await;
+    assert_ne!(again.uid, gone.uid, "a deleted id can be made again");
+
+    let (status, _) = podling.post("/api/sessions/kept/stop", json!({})).await;
+    assert!(status.is_success());
+    let ended = podling.reaches(&kept.uid, "ended").await;
+    assert_eq!(ended["end_reason"], "stopped");
+    podling.released(&kept.uid, Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn health_metrics_keys_and_the_api_description_are_served() {
+    let podling = Podling::start().await;
+    let (status, health) = podling.get("/healthz").await;
+    assert_eq!((status.as_u16(), &health["status"], &health["database"]), (200, &json!("ok"), &json!("connected")));
+    for path in ["/readyz", "/servez", "/metrics"] {
+        assert_eq!(podling.get(path).await.0, 200, "{path}");
+    }
+    let (_, keys) = podling.get("/.well-known/jwks.json").await;
+    assert_eq!((&keys["keys"][0]["kty"], &keys["keys"][0]["alg"]), (&json!("RSA"), &json!("RS256")));
+    assert_eq!(podling.get("/api/openapi.json").await.1["openapi"], "3.1.0");
+    assert_eq!(podling.get("/nowhere").await.0, 404);
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_leaves_nothing_behind() {
+    let mut podling = Podling::start().await;
+    let session = podling.run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done").await;
+    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    viewer.sees("ready").await;
+    let data_dir = podling.data_dir().display().to_string();
+    let status = podling.terminate().await;
+    assert!(status.success(), "{status} {}", podling.log());
+    assert!(matches!(viewer.to_end().await.code, 1000 | 1001));
+    assert_eq!(process::with_argument(&data_dir), [], "no process is left");
+    assert_eq!(process::cgroups_named(&session.uid.replace('-', "")), Vec::<String>::new());
+    podling.restart().await;
+    let ended = podling.session(&session.uid).await;
+    assert_eq!((&ended["phase"], &ended["end_reason"]), (&json!("ended"), &json!("stopped")));
+    assert!(podling.output(&session.uid).await.contains("bye"), "the command was asked to end, not killed");
+}
+
+#[tokio::test]
+async fn the_demo_shows_the_sample_agent_and_its_link() {
+    let podling = Podling::start_with(&["--demo"]).await;
+    let (_, page) = podling.get("/api/sessions?label=demo=true").await;
+    let uid = page["sessions"][0]["uid"].as_str().map(str::to_owned);
+    let uid = match uid {
+        Some(uid) => uid,
+        None => podling_e2e::wait::until("the demo session", Duration::from_secs(20), async || {
+            let (_, page) = podling.get("/api/sessions?label=demo=true").await;
+            page["sessions"][0]["uid"].as_str().map(str::to_owned).ok_or(page)
+        })
+        .await,
+    };
+    let ended = podling.reaches(&uid, "ended").await;
+    assert_eq!(ended["exit_code"], 0, "{ended}");
+    let output = podling.output(&uid).await;
+    for part in ["Root Workflow", "AI-SECURITY-AUDIT", "Restore Task State"] {
+        assert!(output.contains(part), "{part} is missing in {output}");
+    }
+}

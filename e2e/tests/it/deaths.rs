@@ -1,0 +1,95 @@
+//! kill -9 of everything.
+
+use std::time::{Duration, Instant};
+
+use podling_e2e::{
+    podling::Podling,
+    process::{self, signal, with_argument},
+    viewer::{Plain, Viewer},
+    wait::until,
+};
+use podling_session::id::AttachNonce;
+use rustix::process::Signal;
+use serde_json::json;
+
+/// The runner process of a session: of those that name its launch, the one that is no sandbox.
+fn runner_of(uid: &str) -> i32 {
+    let name = uid.replace('-', "");
+    let runners = with_argument(&name).into_iter().filter(|process| process.command_line.contains(" runner "));
+    let pids: Vec<_> = runners.map(|process| process.pid).collect();
+    assert_eq!(pids.len(), 1, "one runner serves {uid}");
+    pids[0]
+}
+
+#[tokio::test]
+async fn when_the_runner_is_killed_viewers_get_a_last_line_and_a_close_within_10_s() {
+    let podling = Podling::start().await;
+    let session = podling.run("echo ready; sleep 600").await;
+    let mut framed = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    framed.sees("ready").await;
+    let token = podling.token(&session.uid).await;
+    let mut plain = Plain::attach(&podling.url, &session.uid, &token).await.expect("a second viewer");
+    plain.sees("ready").await;
+    let killed = Instant::now();
+    signal(runner_of(&session.uid), Signal::KILL);
+    let closed = framed.to_end().await;
+    assert_eq!(closed.code, 1000, "{closed:?}");
+    assert_eq!(framed.exit.as_ref().expect("an exit frame")["reason"], "runner-lost");
+    assert_eq!(plain.to_end().await.code, 1000);
+    assert!(plain.text().contains("runner was lost"), "{:?}", plain.text());
+    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
+    let ended = podling.session(&session.uid).await;
+    assert_eq!((&ended["phase"], &ended["end_reason"]), (&json!("ended"), &json!("runner-lost")));
+    assert!(podling.output(&session.uid).await.contains("ready"), "the log is kept");
+    podling.released(&session.uid, Duration::from_secs(15)).await;
+}
+
+#[tokio::test]
+async fn when_podling_is_killed_no_runner_outlives_it_by_10_s() {
+    let mut podling = Podling::start().await;
+    let session = podling.run("sleep 600").await;
+    podling.reaches(&session.uid, "running").await;
+    let data_dir = podling.data_dir().display().to_string();
+    podling.kill().await;
+    until("no process of it", Duration::from_secs(10), async || {
+        let left = with_argument(&data_dir);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+    podling.restart().await;
+    let ended = podling.reaches(&session.uid, "ended").await;
+    assert_eq!(ended["end_reason"], "runner-lost");
+    podling.released(&session.uid, Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn a_session_goes_on_when_podling_is_killed_and_comes_back_at_once() {
+    let mut podling = Podling::start().await;
+    let session = podling.run("echo ready $$; read x; echo got $x; exit 4").await;
+    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    viewer.sees("ready").await;
+    podling.kill().await;
+    let offset = viewer.offset;
+    let (_, token) = viewer.cut().expect("a resume token");
+    podling.restart().await;
+    let mut resumed = Viewer::resume(&podling.url, &session.uid, &token, offset).await;
+    resumed.type_in("input\n").await;
+    resumed.sees("got input").await;
+    assert_eq!(resumed.to_end().await.code, 1000);
+    let ended = podling.reaches(&session.uid, "ended").await;
+    assert_eq!((&ended["end_reason"], &ended["exit_code"]), (&json!("exit"), &json!(4)));
+}
+
+#[tokio::test]
+async fn killing_a_runner_leaves_no_process_of_its_command() {
+    let podling = Podling::start().await;
+    let session = podling.run("for n in 1 2 3; do (setsid sleep 4242 &) ; done; echo ready; sleep 4242").await;
+    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    viewer.sees("ready").await;
+    signal(runner_of(&session.uid), Signal::KILL);
+    until("no sleep is left", Duration::from_secs(10), async || {
+        let left = process::with_argument("sleep 4242");
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+}

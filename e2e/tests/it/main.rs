@@ -1,0 +1,14 @@
+//! What users see, end to end: the built binary, real sockets, a real browser, real signals.
+
+mod control;
+mod deaths;
+mod documents;
+mod ends;
+mod inputs;
+mod isolation;
+mod lossless;
+mod readme;
+mod road;
+mod secrets;
+mod starts;
+mod tokens;
