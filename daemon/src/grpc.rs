@@ -50,7 +50,11 @@ pub fn server(stream_window: u32, connection_window: u32) -> Server {
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn serve(listener: UnixListener, router: Router, stop: CancellationToken) -> Result<(), tonic::transport::Error> {
+pub async fn serve(
+    listener: UnixListener,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
     let incoming = UnixListenerStream::new(listener);
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     tokio::pin!(serving);

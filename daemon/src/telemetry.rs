@@ -33,7 +33,9 @@ pub fn start(args: &LogArgs) -> anyhow::Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match args.log_format {
-        LogFormat::Text => registry.with(layer.with_ansi(std::io::stderr().is_terminal()).with_target(false)).try_init()?,
+        LogFormat::Text => {
+            registry.with(layer.with_ansi(std::io::stderr().is_terminal()).with_target(false)).try_init()?
+        }
         LogFormat::Json => registry.with(layer.json()).try_init()?,
     }
     Ok(())

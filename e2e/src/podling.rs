@@ -207,7 +207,8 @@ impl Podling {
         let runners = self.data_dir().join("runners");
         until(&format!("session {uid} released"), within, async || {
             let folders = std::fs::read_dir(&runners).into_iter().flatten().flatten();
-            let folders: Vec<_> = folders.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(&name)).collect();
+            let folders: Vec<_> =
+                folders.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(&name)).collect();
             let left = (folders, process::with_argument(&name), process::cgroups_named(&name));
             if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() { Ok(()) } else { Err(left) }
         })

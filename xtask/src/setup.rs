@@ -29,13 +29,15 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 fn debian() -> anyhow::Result<()> {
-    let missing: Vec<_> = PACKAGES.iter().filter(|(program, _)| which(program).is_none()).map(|(_, name)| *name).collect();
+    let missing: Vec<_> =
+        PACKAGES.iter().filter(|(program, _)| which(program).is_none()).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
     eprintln!("installing from Debian: {}", missing.join(" "));
     step(as_root(&["apt-get", "update", "-qq"])?)?;
-    let mut install = vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
+    let mut install =
+        vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
     install.extend(missing);
     step(as_root(&install)?)
 }

@@ -73,11 +73,13 @@ async fn the_demo_shows_the_sample_agent_and_its_link() {
     let uid = page["sessions"][0]["uid"].as_str().map(str::to_owned);
     let uid = match uid {
         Some(uid) => uid,
-        None => podling_e2e::wait::until("the demo session", Duration::from_secs(20), async || {
-            let (_, page) = podling.get("/api/sessions?label=demo=true").await;
-            page["sessions"][0]["uid"].as_str().map(str::to_owned).ok_or(page)
-        })
-        .await,
+        None => {
+            podling_e2e::wait::until("the demo session", Duration::from_secs(20), async || {
+                let (_, page) = podling.get("/api/sessions?label=demo=true").await;
+                page["sessions"][0]["uid"].as_str().map(str::to_owned).ok_or(page)
+            })
+            .await
+        }
     };
     let ended = podling.reaches(&uid, "ended").await;
     assert_eq!(ended["exit_code"], 0, "{ended}");

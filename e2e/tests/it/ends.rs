@@ -53,7 +53,8 @@ async fn without_exit_on_job_the_session_stays_attachable_until_it_is_stopped() 
 #[tokio::test]
 async fn a_session_ends_at_its_deadline_and_when_it_is_idle() {
     let podling = Podling::start().await;
-    let deadline = podling.create(json!({ "command": "while :; do echo x; sleep 0.2; done", "deadline_seconds": 2 })).await;
+    let deadline =
+        podling.create(json!({ "command": "while :; do echo x; sleep 0.2; done", "deadline_seconds": 2 })).await;
     let idle = podling.create(json!({ "command": "sleep 600", "idle_seconds": 2 })).await;
     assert_eq!(podling.reaches(&deadline.uid, "ended").await["end_reason"], "deadline");
     assert_eq!(podling.reaches(&idle.uid, "ended").await["end_reason"], "idle");
@@ -70,7 +71,8 @@ async fn a_memory_hog_a_full_disk_and_a_fork_bomb_are_held_and_a_neighbour_stays
 
     let hog = json!({ "command": "x=$(head -c 400M /dev/zero | tr '\\0' x); echo survived; sleep 600", "limits": { "memory_bytes": 64 << 20 } });
     let disk = json!({ "command": "for n in $(seq 200); do head -c 1M /dev/zero > f$n; sleep 0.05; done; sleep 600", "limits": { "disk_bytes": 8 << 20 } });
-    let bomb = json!({ "command": "bomb() { bomb | bomb & }; bomb; sleep 600", "limits": { "pids": 64, "cpu_millis": 200 } });
+    let bomb =
+        json!({ "command": "bomb() { bomb | bomb & }; bomb; sleep 600", "limits": { "pids": 64, "cpu_millis": 200 } });
     let hog = podling.create(hog).await;
     let disk = podling.create(disk).await;
     let bomb = podling.create(bomb).await;

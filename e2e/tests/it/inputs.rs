@@ -29,7 +29,10 @@ async fn a_bad_request_is_refused_with_the_field_and_the_limit_and_leaves_nothin
         (json!({ "command": "true", "code_url": "http://169.254.169.254/a.tar.gz" }), "Private IP"),
         (json!({ "command": "true", "code_url": "http://10.0.0.1/a.tar.gz" }), "Private IP"),
         (json!({ "command": "true", "code_url": "http://[::1]/a.tar.gz" }), "Private IP"),
-        (json!({ "command": "true", "code_url": "https://x.org/a.tar.gz", "code_checksum_sha256": "12" }), "Invalid SHA-256 checksum format"),
+        (
+            json!({ "command": "true", "code_url": "https://x.org/a.tar.gz", "code_checksum_sha256": "12" }),
+            "Invalid SHA-256 checksum format",
+        ),
     ];
     for (body, message) in rows {
         let (status, answer) = podling.post("/api/sessions", body.clone()).await;
@@ -77,7 +80,10 @@ async fn hostile_sources_end_the_session_before_any_code_runs_and_leave_nothing(
         ("/dotdot.tar.gz", Answer::Body(hostile(|tar| entry(tar, "../escape", tar::EntryType::Regular, None)))),
         ("/absolute.tar.gz", Answer::Body(hostile(|tar| entry(tar, "/etc/escape", tar::EntryType::Regular, None)))),
         ("/symlink.tar.gz", Answer::Body(hostile(|tar| entry(tar, "link", tar::EntryType::Symlink, Some("/etc"))))),
-        ("/hardlink.tar.gz", Answer::Body(hostile(|tar| entry(tar, "link", tar::EntryType::Link, Some("/etc/passwd"))))),
+        (
+            "/hardlink.tar.gz",
+            Answer::Body(hostile(|tar| entry(tar, "link", tar::EntryType::Link, Some("/etc/passwd")))),
+        ),
         ("/device.tar.gz", Answer::Body(hostile(|tar| entry(tar, "null", tar::EntryType::Char, None)))),
         ("/bomb.tar.gz", Answer::Body(bomb())),
         ("/garbage.tar.gz", Answer::Body(b"no archive at all".to_vec())),
@@ -141,6 +147,7 @@ fn bomb() -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(600 << 20);
         header.set_mode(0o644);
-        tar.append_data(&mut header, "zeros", std::io::Read::take(std::io::repeat(0), 600 << 20)).expect("memory takes all");
+        tar.append_data(&mut header, "zeros", std::io::Read::take(std::io::repeat(0), 600 << 20))
+            .expect("memory takes all");
     })
 }

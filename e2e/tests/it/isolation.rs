@@ -33,9 +33,15 @@ async fn no_address_of_the_host_no_metadata_server_and_no_listener_is_reachable(
     let port = podling.url.rsplit(':').next().expect("a port").to_owned();
     let other = listener.local_addr().expect("bound").port();
     let mut targets: Vec<String> = host_addresses().into_iter().map(|address| format!("{address}/{port}")).collect();
-    targets.extend([format!("::1/{port}"), format!("127.0.0.1/{other}"), "169.254.169.254/80".into(), "1.1.1.1/53".into()]);
+    targets.extend([
+        format!("::1/{port}"),
+        format!("127.0.0.1/{other}"),
+        "169.254.169.254/80".into(),
+        "1.1.1.1/53".into(),
+    ]);
     assert!(targets.iter().any(|target| target.starts_with("127.0.0.1")));
-    let probes: Vec<_> = targets.iter().map(|t| format!("timeout 2 bash -c '</dev/tcp/{t}' 2>/dev/null && echo REACHED {t}")).collect();
+    let probes: Vec<_> =
+        targets.iter().map(|t| format!("timeout 2 bash -c '</dev/tcp/{t}' 2>/dev/null && echo REACHED {t}")).collect();
     let output = says(&podling, &format!("{}; echo probed", probes.join("; "))).await;
     assert!(output.contains("probed") && !output.contains("REACHED"), "{output}");
 }
@@ -46,7 +52,8 @@ async fn the_runner_its_log_its_socket_and_the_host_are_out_of_the_commands_reac
     let other = podling.run("sleep 600").await;
     podling.reaches(&other.uid, "running").await;
     let name = other.uid.replace('-', "");
-    let runner = with_argument(&name).into_iter().find(|process| process.command_line.contains(" runner ")).expect("a runner");
+    let runner =
+        with_argument(&name).into_iter().find(|process| process.command_line.contains(" runner ")).expect("a runner");
     let (pid, data_dir) = (runner.pid, podling.data_dir().display().to_string());
     let checks = [
         format!("cat /proc/{pid}/environ"),
@@ -68,10 +75,13 @@ async fn the_runner_its_log_its_socket_and_the_host_are_out_of_the_commands_reac
         "find / -xdev -name '*.sock' 2>/dev/null | grep .".to_owned(),
     ];
     for check in checks {
-        let output = says(&podling, &format!("if ({check}) >/dev/null 2>&1; then echo GOT IN; else echo kept out; fi")).await;
+        let output =
+            says(&podling, &format!("if ({check}) >/dev/null 2>&1; then echo GOT IN; else echo kept out; fi")).await;
         assert!(output.contains("kept out"), "{check}: {output}");
     }
-    let fds = says(&podling, "ls -l /proc/self/fd | grep -v -e '-> /proc/' -e pts -e tty -e console -e total; echo listed").await;
+    let fds =
+        says(&podling, "ls -l /proc/self/fd | grep -v -e '-> /proc/' -e pts -e tty -e console -e total; echo listed")
+            .await;
     assert_eq!(fds, "listed\r\n", "no descriptor of the runner is inherited");
     let environment = says(&podling, "env | grep -i -E 'secret|token|credential|bootstrap'; echo looked").await;
     assert_eq!(environment, "looked\r\n");

@@ -40,7 +40,11 @@ async fn curl(podling: &Podling, body: &Value) -> Session {
 
 #[tokio::test]
 async fn a_person_opens_the_link_of_a_program_from_an_archive_and_drives_it_to_its_end() {
-    let archive = tar_gz(&[("main.sh", PROGRAM, 0o755), ("greeting.txt", "greetings from the archive\n", 0o644), (".dot", "", 0o644)]);
+    let archive = tar_gz(&[
+        ("main.sh", PROGRAM, 0o755),
+        ("greeting.txt", "greetings from the archive\n", 0o644),
+        (".dot", "", 0o644),
+    ]);
     let checksum = sha256(&archive);
     let server = ArchiveServer::start([("/program.tar.gz", Answer::Body(archive))]).await;
     let podling = Podling::start_with(&["--allow-source", &server.address.to_string()]).await;

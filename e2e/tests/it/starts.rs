@@ -33,7 +33,10 @@ fn draw(random: &mut StdRng) -> Step {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a person repeats a run by these two variables; no product code reads them")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a person repeats a run by these two variables; no product code reads them"
+)]
 fn setting<T: FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -55,7 +58,10 @@ async fn wait_for(podling: &Podling, uid: &str, step: Step) {
     let rank = |name: &str| order.iter().position(|known| *known == name).unwrap_or(0);
     until(wanted, Duration::from_secs(20), async || {
         let session = podling.session(uid).await;
-        let at = session["stage"].as_str().filter(|_| session["phase"] == "starting").unwrap_or(session["phase"].as_str().unwrap_or("pending"));
+        let at = session["stage"]
+            .as_str()
+            .filter(|_| session["phase"] == "starting")
+            .unwrap_or(session["phase"].as_str().unwrap_or("pending"));
         if rank(at) >= rank(wanted) { Ok(()) } else { Err(session) }
     })
     .await;

@@ -99,7 +99,10 @@ async fn a_token_of_one_session_is_refused_on_another_with_a_401() {
     assert_eq!((status, &body["type"]), (StatusCode::UNAUTHORIZED, &json!("urn:podling:problem:token-refused")));
     for bad in ["';alert(1)//", "a.b.c", ""] {
         let path = format!("/ws/{}?token={}", b.uid, bad.replace('\'', "%27"));
-        assert!(matches!(upgrade(&podling.url, &path, &[]).await, Upgrade::Refused(StatusCode::UNAUTHORIZED, _)), "{bad}");
+        assert!(
+            matches!(upgrade(&podling.url, &path, &[]).await, Upgrade::Refused(StatusCode::UNAUTHORIZED, _)),
+            "{bad}"
+        );
     }
     let page = podling.http.get(format!("{}/ws/{}?token=%27;alert(1)//", podling.url, b.uid)).send().await;
     let page = page.expect("the page is served");
