@@ -119,7 +119,8 @@ mod tests {
         assert_eq!(now(&mut first), Some(Message::Input(Bytes::from_static(b"a"))));
         let mut second = Box::pin(inbox.requests(Open::default()));
         post.input(vec![b'x'; INPUT_CHUNK_BYTES * QUEUE].into()).await;
-        (post.ack(7), post.ack(5));
+        post.ack(7);
+        post.ack(5);
         assert!(!matches!(now(&mut first), Some(Message::Input(_))), "the first stream is over");
         assert!(matches!(now(&mut second), Some(Message::Open(_))));
         assert_eq!(now(&mut second), Some(Message::Ack(7)));

@@ -40,7 +40,7 @@ use crate::{
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// A stream that stood for less is part of the outage before it.
+/// A stream that stood for less, and carried nothing, is part of the outage before it.
 const STEADY: Duration = Duration::from_secs(1);
 /// What a viewer is shown while its session cannot be reached.
 const UNREACHABLE: &str = "unreachable";
@@ -266,6 +266,7 @@ impl Upstream {
             return None;
         }
         self.reached = Some(output.offset + output.data.len() as u64);
+        self.outage = None; // A stream that makes progress is none, however soon it breaks again.
         Some(output)
     }
 

@@ -1,0 +1,14 @@
+//! The gateway over TCP, against a controller and a runner that speak the real gRPC over Unix sockets.
+
+mod client;
+mod controller;
+mod runner;
+mod world;
+
+mod failover;
+mod limits;
+mod once;
+mod page;
+mod protocol;
+mod refusals;
+mod upgrade;
