@@ -1,1 +1,190 @@
-export {};
+// The terminal page: takes the token from the address, connects, and brings connection, screen and status together.
+
+import { Connection, Keys } from "./connection.mjs";
+import * as frames from "./frames.mjs";
+import { Screen, copySelection } from "./screen.mjs";
+import { SearchBar } from "./searchbar.mjs";
+import { StatusView } from "./status.mjs";
+import { STAGES } from "./closes.mjs";
+import { preferredTheme, rememberTheme } from "./themes.mjs";
+
+/** An ack is due at a quarter of the window of 1 MiB at the latest; this is earlier. */
+const ACK_BYTES = 128 * 1024;
+
+const uid = location.pathname.split("/")[2] ?? "";
+const token = new URLSearchParams(location.search).get("token");
+// The token must not stay where others can read it: the address bar, the history, a screenshot.
+if (location.search !== "" || location.hash !== "") history.replaceState(null, "", location.pathname);
+
+let theme = preferredTheme();
+let stage = /** @type {{ name: string, since: number } | null} */ (null);
+let attached = false;
+let greeted = false;
+let drawn = 0;
+let acked = 0;
+/** The window size that the session has. @type {frames.Size | null} */
+let size = null;
+
+const keys = new Keys(uid, token);
+const status = new StatusView(() => connection.again());
+const screen = new Screen(element("terminal"), {
+  onInput: (bytes) => connection.type(bytes),
+  onDrawn: acknowledge,
+  onFit: claimSize,
+  onTitle: (title) => void (document.title = title ? `${title} · Podling` : "Podling"),
+  onBell: flash,
+  onCopyAsked: (text) => {
+    const question = `The program wants to put ${text.length} characters on your clipboard.`;
+    status.ask(question, "Copy", () => copySelection(text));
+  },
+}, theme);
+const connection = new Connection(uid, keys, {
+  onFrame: receive,
+  onOpen: () => {},
+  onRestart: () => {
+    screen.reset();
+    screen.note("— older output is no longer kept —");
+  },
+  onClose: closed,
+});
+const search = new SearchBar(screen.search, () => screen.term.focus());
+
+/** For tests, and for who wants to look. */
+Object.assign(window, { podling: { term: screen.term, uid, get state() { return status.status; } } });
+
+/** @param {frames.ServerFrame} frame */
+function receive(frame) {
+  switch (frame.type) {
+    case "resume":
+      acked = 0;
+      return greet();
+    case "stage":
+      stage = { name: frame.stage, since: Date.now() };
+      return showProgress();
+    case "resized":
+      attached = true;
+      if (stage?.name === "unreachable") stage = null;
+      size = frame.size;
+      showBox();
+      return showProgress();
+    case "output":
+      screen.write(frame.bytes, frame.offset, frame.replay);
+      return status.hasOutput();
+    case "viewers":
+      return status.viewers(frame.count);
+    case "mark":
+      return screen.note(`— ${frame.text} —`);
+    case "exit":
+      return ended(frame);
+    case "error":
+      return; // The close that follows decides.
+  }
+}
+
+function showProgress() {
+  if (status.status.kind === "ended") return;
+  if (stage?.name === "unreachable") status.show({ kind: "unreachable", since: stage.since });
+  else if (stage !== null && stage.name in STAGES) status.show({ kind: "starting", stage: stage.name, since: stage.since });
+  else if (attached) {
+    connection.settled();
+    status.show({ kind: "connected" });
+  }
+}
+
+/** @param {frames.ServerFrame & { type: "exit" }} exit */
+function ended({ reason, exitCode, detail }) {
+  screen.end();
+  status.hasOutput();
+  status.viewers(0);
+  status.show({ kind: "ended", reason, exitCode, detail });
+  showBox();
+}
+
+/** @param {import("./closes.mjs").Next} next */
+function closed(next) {
+  attached = false;
+  if (status.status.kind === "ended") return;
+  if (next.action === "retry") status.show({ kind: "reconnecting", why: next.why });
+  else if (next.action === "stop") status.show({ kind: "stopped", title: next.title, text: next.text, ...(next.button && { button: next.button }) });
+  else status.show({ kind: "ended", reason: "", exitCode: null, detail: "The session ended." });
+}
+
+/** Refills the server's credit. @param {number} offset */
+function acknowledge(offset) {
+  drawn = Math.max(drawn, offset);
+  if (drawn - acked < ACK_BYTES && (screen.waiting > 0 || drawn === acked)) return;
+  acked = drawn;
+  connection.send(frames.ack(drawn));
+}
+
+/** Asks for the size of this window. The server gives it to who typed or took focus last. @param {frames.Size} fit */
+function claimSize(fit) {
+  if (status.status.kind === "ended") return showBox();
+  if (!connection.admitted) screen.resize(fit); // Nobody's size yet: look right from the start.
+  else connection.send(frames.resize(fit));
+}
+
+/** Opening a page is focus; coming back by itself is not. */
+function greet() {
+  if (!greeted || document.hasFocus()) takeFocus();
+  greeted = true;
+}
+
+function takeFocus() {
+  const fit = screen.fitting();
+  if (document.visibilityState !== "visible" || fit === null) return;
+  connection.send(frames.focus());
+  connection.send(frames.resize(fit));
+}
+
+function showBox() {
+  if (size === null) return;
+  const boxed = screen.resize(size);
+  status.boxed(boxed && status.status.kind !== "ended" ? size : null);
+}
+
+function flash() {
+  const bell = element("terminal");
+  bell.classList.remove("bell");
+  requestAnimationFrame(() => bell.classList.add("bell"));
+}
+
+function applyTheme() {
+  document.documentElement.dataset["theme"] = theme;
+  screen.theme = theme;
+}
+
+/** @param {string} id */
+function element(id) {
+  const found = document.getElementById(id);
+  if (found === null) throw new Error(`the page has no #${id}`);
+  return found;
+}
+
+element("theme").addEventListener("click", () => {
+  theme = theme === "dark" ? "light" : "dark";
+  rememberTheme(theme);
+  applyTheme();
+});
+screen.term.attachCustomKeyEventHandler((event) => {
+  if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
+  if (event.code === "KeyF") search.open();
+  else if (event.code === "KeyC") copySelection(screen.term.getSelection());
+  else return true;
+  event.preventDefault();
+  return false;
+});
+addEventListener("focus", takeFocus);
+addEventListener("visibilitychange", takeFocus);
+
+applyTheme();
+screen.term.focus();
+if (keys.best() === null) {
+  status.show({
+    kind: "stopped",
+    title: "This address has no key",
+    text: "Open the session by the link that you were given. It works once; this tab then keeps the key until it is closed.",
+  });
+} else {
+  connection.open();
+}

@@ -1,0 +1,93 @@
+// Frames of the subprotocol `podling.v1`: one binary message each, the first byte is the type, numbers are big-endian.
+// docs/protocol.md is the reference.
+
+/** @typedef {{ rows: number, cols: number }} Size */
+/**
+ * What the server sends.
+ * @typedef {{ type: "output", offset: number, replay: boolean, bytes: Uint8Array }
+ *   | { type: "stage", stage: string, elapsedMillis: number }
+ *   | { type: "resized", size: Size }
+ *   | { type: "viewers", count: number }
+ *   | { type: "resume", generation: number, token: string }
+ *   | { type: "exit", reason: string, exitCode: number | null, detail: string }
+ *   | { type: "error", status: number, detail: string }
+ *   | { type: "mark", text: string }} ServerFrame
+ */
+
+export const SUBPROTOCOL = "podling.v1";
+
+const FLAG_REPLAY = 1;
+const text = new TextDecoder();
+
+/**
+ * @param {ArrayBuffer} buffer
+ * @returns {ServerFrame | null} null for a type that this page does not know
+ */
+export function decode(buffer) {
+  const view = new DataView(buffer);
+  const rest = (/** @type {number} */ from) => new Uint8Array(buffer, from);
+  const json = () => JSON.parse(text.decode(rest(1)));
+  switch (view.getUint8(0)) {
+    case 0x01: {
+      const replay = (view.getUint8(1) & FLAG_REPLAY) !== 0;
+      // Offsets stay far below 2^53, where a number stops being exact.
+      return { type: "output", offset: Number(view.getBigUint64(2)), replay, bytes: rest(10) };
+    }
+    case 0x04: {
+      const { stage, elapsed_millis: elapsedMillis } = json();
+      return { type: "stage", stage, elapsedMillis };
+    }
+    case 0x05:
+      return { type: "resized", size: { rows: view.getUint16(1), cols: view.getUint16(3) } };
+    case 0x06:
+      return { type: "viewers", count: view.getUint32(1) };
+    case 0x08:
+      return { type: "resume", generation: view.getUint32(1), token: text.decode(rest(5)) };
+    case 0x09: {
+      const { reason, exit_code: exitCode, detail } = json();
+      return { type: "exit", reason, exitCode: exitCode ?? null, detail };
+    }
+    case 0x0a: {
+      const { status, detail } = json();
+      return { type: "error", status, detail };
+    }
+    case 0x0b:
+      return { type: "mark", text: text.decode(rest(1)) };
+    default:
+      return null;
+  }
+}
+
+/** @param {Uint8Array} bytes as typed */
+export function input(bytes) {
+  const frame = new Uint8Array(1 + bytes.length);
+  frame[0] = 0x20;
+  frame.set(bytes, 1);
+  return frame;
+}
+
+/** @param {number} offset everything below it was drawn */
+export function ack(offset) {
+  const frame = new DataView(new ArrayBuffer(9));
+  frame.setUint8(0, 0x21);
+  frame.setBigUint64(1, BigInt(offset));
+  return new Uint8Array(frame.buffer);
+}
+
+/** @param {Size} size */
+export function resize({ rows, cols }) {
+  return Uint8Array.of(0x22, rows >> 8, rows & 0xff, cols >> 8, cols & 0xff);
+}
+
+/** @param {number} generation of the resume token that this page now holds */
+export function resumeAck(generation) {
+  const frame = new DataView(new ArrayBuffer(5));
+  frame.setUint8(0, 0x23);
+  frame.setUint32(1, generation);
+  return new Uint8Array(frame.buffer);
+}
+
+/** The page became visible or was clicked. */
+export function focus() {
+  return Uint8Array.of(0x24);
+}
