@@ -1,3 +1,4 @@
 //! The controller from the outside.
 
 mod store;
+mod work;

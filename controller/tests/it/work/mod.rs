@@ -1,0 +1,6 @@
+//! The work loop, the reaper and the local launcher together, over a real store, with runners that are shell scripts.
+
+mod dying;
+mod releasing;
+mod restarting;
+mod world;
