@@ -118,8 +118,8 @@ impl Controller {
         };
         let service_credential = random_credential();
         let listener = grpc::bind(&control).context("the control socket cannot be bound")?;
-        let doors = crate::grpc::router(core.clone(), service_credential.clone());
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let doors = crate::grpc::router(core.clone(), service_credential.clone(), stop.clone());
         let serve = grpc::serve(listener, doors, stop.clone());
         tasks.spawn(async move { serve.await.context("the control socket failed") });
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));

@@ -2,13 +2,15 @@
 
 use futures_util::stream::BoxStream;
 use podling_proto::control::{AdmitRequest, AdmitResponse, GetKeysRequest, GetKeysResponse, gateways_server::Gateways};
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::admit;
+use super::{admit, drain};
 use crate::core::Core;
 
 pub(super) struct GatewaysDoor {
     pub(super) core: Core,
+    pub(super) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -16,7 +18,8 @@ impl Gateways for GatewaysDoor {
     type AdmitStream = BoxStream<'static, Result<AdmitResponse, Status>>;
 
     async fn admit(&self, request: Request<AdmitRequest>) -> Result<Response<Self::AdmitStream>, Status> {
-        Ok(Response::new(admit::admit(self.core.clone(), request.into_inner()).await?))
+        let answers = admit::admit(self.core.clone(), request.into_inner()).await?;
+        Ok(Response::new(drain::until(self.stop.clone(), answers, Err(drain::draining()))))
     }
 
     async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {

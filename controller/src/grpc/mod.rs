@@ -4,6 +4,7 @@ mod admit;
 mod auth;
 mod control;
 mod credit;
+mod drain;
 mod error;
 mod gateways;
 pub mod orders;
@@ -19,6 +20,7 @@ use podling_proto::{
 };
 use podling_session::log::MAX_SEGMENT_BYTES;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 use tonic::{service::interceptor::InterceptedService, transport::server::Router};
 
 use self::{auth::ServiceAuth, gateways::GatewaysDoor, runners::RunnersDoor, seats::Seats, terminal::TerminalDoor};
@@ -31,12 +33,13 @@ const MAX_FROM_GATEWAY: usize = 16 * 1024;
 /// A viewer's input comes in pieces of at most its credit, 256 KiB.
 const MAX_FROM_VIEWER: usize = 512 * 1024;
 
-/// All doors. Runners show the credential of Register, gateways the service credential, viewers a grant.
-pub fn router(core: Core, service_credential: SecretString) -> Router {
+/// All doors. Runners show the credential of Register, gateways the service credential, viewers a grant. Streams that are
+/// open at `stop` end with it.
+pub fn router(core: Core, service_credential: SecretString, stop: CancellationToken) -> Router {
     let max_viewers = usize::try_from(core.settings.max_viewers).unwrap_or(usize::MAX);
-    let terminal = TerminalDoor { core: core.clone(), seats: Seats::new(max_viewers) };
-    let runners = RunnersServer::new(RunnersDoor { core: core.clone() });
-    let gateways = GatewaysServer::new(GatewaysDoor { core }).max_decoding_message_size(MAX_FROM_GATEWAY);
+    let terminal = TerminalDoor { core: core.clone(), seats: Seats::new(max_viewers), stop: stop.clone() };
+    let runners = RunnersServer::new(RunnersDoor { core: core.clone(), stop: stop.clone() });
+    let gateways = GatewaysServer::new(GatewaysDoor { core, stop }).max_decoding_message_size(MAX_FROM_GATEWAY);
     podling_daemon::grpc::server(STREAM_WINDOW, CONNECTION_WINDOW)
         .add_service(runners.max_decoding_message_size(MAX_FROM_RUNNER))
         .add_service(InterceptedService::new(gateways, ServiceAuth(service_credential)))

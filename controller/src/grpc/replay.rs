@@ -210,7 +210,7 @@ impl Replay {
 
     fn close(&mut self, code: u16, reason: &str) -> Message {
         self.step = Step::Done;
-        Message::Closed(Closed { code: code.into(), reason: reason.to_owned() })
+        Message::Closed(closed(code, reason))
     }
 }
 
@@ -220,4 +220,8 @@ enum Waited {
     Requests,
     TooLong,
     Gone,
+}
+
+pub(super) fn closed(code: u16, reason: &str) -> Closed {
+    Closed { code: code.into(), reason: reason.to_owned() }
 }

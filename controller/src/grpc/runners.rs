@@ -16,10 +16,11 @@ use podling_session::{
     store::{RunnerRow, SegmentRow},
 };
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::info;
 
-use super::{auth, control, error::Error};
+use super::{auth, control, drain, error::Error};
 use crate::core::Core;
 
 /// A self-signed certificate has some 500 bytes.
@@ -29,6 +30,7 @@ const MAX_ADDRESS_BYTES: usize = 512;
 
 pub(super) struct RunnersDoor {
     pub(super) core: Core,
+    pub(super) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -42,7 +44,8 @@ impl Runners for RunnersDoor {
 
     async fn control(&self, request: Request<Streaming<Heartbeat>>) -> Result<Response<Self::ControlStream>, Status> {
         let runner = auth::runner(&self.core, request.metadata()).await?;
-        Ok(Response::new(control::stream(self.core.clone(), runner.life, request.into_inner()).await?))
+        let orders = control::stream(self.core.clone(), runner.life, request.into_inner()).await?;
+        Ok(Response::new(drain::until(self.stop.clone(), orders, Err(drain::draining()))))
     }
 
     async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {

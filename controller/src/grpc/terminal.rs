@@ -6,17 +6,23 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 use podling_proto::{
     convert::Malformed,
-    terminal::{AttachRequest, AttachResponse, Mode, Open, attach_request, terminal_server::Terminal},
+    replay::response,
+    terminal::{
+        AttachRequest, AttachResponse, Mode, Open, attach_request, attach_response::Message, terminal_server::Terminal,
+    },
 };
 use podling_session::{
     capability::{self, Grant},
     phase::End,
+    refusal::close,
     session::{Release, Session},
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    drain,
     error::Error,
     replay::{self, Pacing, Replay},
     seats::Seats,
@@ -29,6 +35,7 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) struct TerminalDoor {
     pub(super) core: Core,
     pub(super) seats: Arc<Seats>,
+    pub(super) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -40,7 +47,8 @@ impl Terminal for TerminalDoor {
         let open =
             timeout(OPEN_TIMEOUT, first(&mut inbound)).await.map_err(|_| Error::NotReady("no `open` came"))??;
         let replay = self.open(open, inbound).await?;
-        Ok(Response::new(replay.into_stream()))
+        let last = Ok(response(Message::Closed(replay::closed(close::DRAINING, "the controller is draining"))));
+        Ok(Response::new(drain::until(self.stop.clone(), replay.into_stream(), last)))
     }
 }
 

@@ -32,7 +32,7 @@ const BODY_TIME: Duration = Duration::from_secs(15);
 /// A repeat with the same Idempotency-Key and body answers 201 with the same session, a fresh token and
 /// `Idempotency-Replayed: true`.
 #[utoipa::path(
-    post, path = "/api/sessions", tag = "sessions",
+    post, path = "/api/sessions", operation_id = "createSession", tag = "sessions",
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 hours")),
     request_body = CreateSession,
     responses((status = 201, description = "The session, and a token to attach to it", body = TicketView), CreateRefusals),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use podling_session::session::{LogRange, Session};
+use utoipa::ToSchema;
 
 use super::{
     Door,
@@ -29,16 +30,22 @@ use crate::{
 const FIRST_OFFSET: HeaderName = HeaderName::from_static("x-log-first-offset");
 const END_OFFSET: HeaderName = HeaderName::from_static("x-log-end-offset");
 
+/// Bytes as the terminal got them.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "the shape of the answer, for the API's description")]
+struct RawOutput(Vec<u8>);
+
 /// The terminal's output, of everything that fetch, installation and command printed.
 ///
 /// `X-Log-First-Offset` and `X-Log-End-Offset` tell what was kept when the answer began. An answer that breaks off
 /// without its last chunk was cut by a fault; go on with `from`.
 #[utoipa::path(
-    get, path = "/api/sessions/{id}/log", tag = "sessions",
+    get, path = "/api/sessions/{id}/log", operation_id = "readLog", tag = "sessions",
     params(("id" = String, Path, description = "The session's id or uid"), Reading),
     responses(
         (status = 200, description = "The output", content(
-            (Vec<u8> = "application/octet-stream"),
+            (RawOutput = "application/octet-stream"),
             (String = "text/plain"),
         ), headers(
             ("X-Log-First-Offset" = u64, description = "The first byte that is kept"),

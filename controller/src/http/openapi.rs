@@ -107,7 +107,7 @@ pub fn document() -> String {
 
 /// This description (OpenAPI 3.1).
 #[utoipa::path(
-    get, path = "/api/openapi.json", tag = "operations", security(()),
+    get, path = "/api/openapi.json", operation_id = "describe", tag = "operations", security(()),
     responses((status = 200, description = "The description", body = Object)),
 )]
 async fn served() -> impl IntoResponse {

@@ -13,6 +13,7 @@ const MAX_PAGE: u32 = 1_000;
 #[into_params(parameter_in = Query)]
 pub(super) struct Listing {
     /// At most this many sessions, 1 to 1000; 100 when not given.
+    #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
     pub(super) cursor: Option<String>,

@@ -26,7 +26,7 @@ const CODE_RUN_FIELDS: [&str; 9] = [
 #[derive(Debug, Default, ToSchema)]
 pub(super) struct CreateSession {
     /// Run by `bash -lc` in the folder of the source; at most 1000 characters.
-    #[schema(required)]
+    #[schema(required, value_type = String)]
     pub(super) command: Option<String>,
     /// Where the code comes from: http or https, ending in `.tar.gz` or `.tgz`; at most 2048 characters.
     pub(super) code_url: Option<String>,
@@ -37,16 +37,19 @@ pub(super) struct CreateSession {
     /// Reaches the command as CLAUDE_PROMPT; at most 10000 characters.
     pub(super) prompt: Option<String>,
     /// Environment of the command; at most 100 variables and 256 KiB.
+    #[schema(required = false)]
     pub(super) env: BTreeMap<String, String>,
     /// As `env`, but sealed at rest, never shown again, and erased when the session ends.
-    #[schema(write_only)]
+    #[schema(required = false, write_only)]
     pub(super) secrets: BTreeMap<String, String>,
     /// To find the session by; at most 32, keys and values of at most 63 bytes from [A-Za-z0-9._/-].
+    #[schema(required = false)]
     pub(super) labels: BTreeMap<String, String>,
     /// Seconds that the command may run.
     pub(super) deadline_seconds: Option<u64>,
     /// Seconds without input and output after which the session ends.
     pub(super) idle_seconds: Option<u64>,
+    #[schema(required = false)]
     pub(super) limits: WantedLimits,
     /// The caller's name for the session: [A-Za-z0-9_-]{1,64}, first and last alphanumeric. Its uid when not given.
     pub(super) id: Option<String>,

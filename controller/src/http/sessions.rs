@@ -20,7 +20,7 @@ use crate::sessions;
 
 /// The caller's sessions, the youngest first.
 #[utoipa::path(
-    get, path = "/api/sessions", tag = "sessions", params(Listing),
+    get, path = "/api/sessions", operation_id = "listSessions", tag = "sessions", params(Listing),
     responses((status = 200, description = "One page", body = PageView), ListRefusals),
 )]
 pub(super) async fn list(
@@ -38,7 +38,7 @@ pub(super) async fn list(
 
 /// One session.
 #[utoipa::path(
-    get, path = "/api/sessions/{id}", tag = "sessions",
+    get, path = "/api/sessions/{id}", operation_id = "getSession", tag = "sessions",
     params(("id" = String, Path, description = "The session's id or uid")),
     responses((status = 200, description = "The session", body = SessionView), Refusals),
 )]
@@ -53,7 +53,7 @@ pub(super) async fn get(
 
 /// Ends a session and hides it: it is not found from now on, and its id is free.
 #[utoipa::path(
-    delete, path = "/api/sessions/{id}", tag = "sessions",
+    delete, path = "/api/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
     params(("id" = String, Path, description = "The session's id or uid")),
     responses((status = 200, description = "It is gone", body = DeletedView), Refusals),
 )]
@@ -69,7 +69,7 @@ pub(super) async fn delete(
 
 /// Ends a session. One that has ended stays as it is; its log is kept for a while.
 #[utoipa::path(
-    post, path = "/api/sessions/{id}/stop", tag = "sessions",
+    post, path = "/api/sessions/{id}/stop", operation_id = "stopSession", tag = "sessions",
     params(("id" = String, Path, description = "The session's id or uid")),
     responses((status = 200, description = "The ended session", body = SessionView), Refusals),
 )]
@@ -84,7 +84,7 @@ pub(super) async fn stop(
 
 /// A fresh one-time token for a session. Those given out before stay good.
 #[utoipa::path(
-    post, path = "/api/sessions/{id}/token", tag = "sessions",
+    post, path = "/api/sessions/{id}/token", operation_id = "mintToken", tag = "sessions",
     params(("id" = String, Path, description = "The session's id or uid")),
     responses((status = 200, description = "The session, and a token to attach to it", body = TicketView), Refusals),
 )]

@@ -32,7 +32,14 @@ impl Logs {
             last = Some(row);
         }
         core.system.log_end(life, last.map_or(0, |row| row.end_offset)).await?;
-        self.recorded_end(core, &session).await
+        match self.recorded_end(core, &session).await {
+            // A broken log must not hold its session for ever: whoever reads it is told what is broken.
+            Err(LogError::Broken { sequence, fault }) => {
+                warn!(session.id = %life.uid, "segment {sequence} of the log of session {} {fault}", life.uid);
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     /// The segment after `last`, if there is one that has a record and continues the chain.

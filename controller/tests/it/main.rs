@@ -1,4 +1,6 @@
 //! The controller from the outside.
 
+mod grpc;
+mod http;
 mod store;
 mod work;

@@ -30,7 +30,7 @@ pub(crate) async fn an_id_is_taken_once_in_a_tenant(world: impl World) {
 }
 
 pub(crate) async fn another_sessions_uid_is_no_id(world: impl World) {
-    let first = create(&world, new()).await;
+    let first = create(&world, named("mine")).await;
     let shadow = named(&first.uid.to_string());
     assert_eq!(world.store().create(shadow).await.expect("the store answers"), Created::IdTaken);
 }

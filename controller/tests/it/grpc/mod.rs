@@ -1,0 +1,15 @@
+//! The gRPC doors, spoken to over a Unix socket as runners and gateways do.
+
+mod admitting;
+mod attaching;
+mod controlling;
+mod draining;
+mod following;
+mod log;
+mod refusing;
+mod registering;
+mod reporting;
+mod settling;
+mod sitting;
+mod viewer;
+mod world;

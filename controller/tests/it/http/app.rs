@@ -1,0 +1,220 @@
+//! One controller at a port of its own, with its real store and keys, and a client that has a key.
+
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::PrometheusHandle;
+use podling_controller::{
+    core::{Core, Settings},
+    grpc::orders::Orders,
+    http::{Door, router},
+    identity::bootstrap_key,
+    limit::MemoryRateLimiter,
+    logs::Logs,
+    seal::Seal,
+    sign::KeyRing,
+    store::sqlite::{self, SqliteStore},
+};
+use podling_daemon::{health::Serving, telemetry::record_metrics};
+use podling_session::{
+    id::LaunchName,
+    launch::{Launch, LaunchError, Launched, Launcher},
+    limit::Rate,
+    spec::Policy,
+};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::OnceCell, task::JoinSet};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub(crate) struct App {
+    pub(crate) base: String,
+    pub(crate) core: Core,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) serving: Serving,
+    pub(crate) key: String,
+    directory: TempDir,
+    client: Client,
+    _stop: DropGuard,
+    _servers: JoinSet<()>,
+}
+
+/// A status and a JSON body, or null where the body is none.
+pub(crate) type Answer = (u16, Value);
+
+impl App {
+    pub(crate) async fn start() -> App {
+        App::start_with(|_| ()).await
+    }
+
+    /// With other settings than usual, or other parts.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Core)) -> App {
+        let directory = tempfile::tempdir().expect("a directory");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let bound = listener.local_addr().expect("a bound socket");
+        let base = format!("http://{bound}");
+        let store = sqlite::open(&directory.path().join("store.db")).await.expect("a new store");
+        let mut core = core(&directory, store.clone(), &base).await;
+        change(&mut core);
+
+        let key_file = directory.path().join("key");
+        assert!(bootstrap_key(core.principals.as_ref(), &core.seal, &key_file).await.expect("a first key"));
+        let key = read(&key_file);
+        let (stop, serving, mut servers) = (CancellationToken::new(), Serving::default(), JoinSet::new());
+        serving.started();
+        let door = Door { core: core.clone(), serving: serving.clone(), metrics: recorder(), bound };
+        let service = TowerToHyperService::new(router(door));
+        servers.spawn(podling_daemon::http::serve(listener, service, stop.clone()));
+        let (client, _stop) = (Client::new(), stop.drop_guard());
+        App { base, core, store, serving, key, directory, client, _stop, _servers: servers }
+    }
+
+    /// A request without a key.
+    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(20))
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).bearer_auth(&self.key)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        answer(self.request(Method::DELETE, path)).await
+    }
+
+    /// A session that is created, as the API tells it.
+    pub(crate) async fn create(&self, body: &Value) -> Value {
+        let (status, session) = self.post("/api/sessions", body).await;
+        assert_eq!(status, 201, "{session}");
+        session
+    }
+
+    pub(crate) async fn count(&self) -> u64 {
+        let (status, page) = self.get("/api/sessions").await;
+        assert_eq!(status, 200, "{page}");
+        page["count"].as_u64().expect("a number")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+pub(crate) fn command() -> Value {
+    json!({ "command": "true" })
+}
+
+pub(crate) async fn send(request: RequestBuilder) -> Response {
+    request.send().await.expect("an answer")
+}
+
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response = send(request).await;
+    let status = response.status().as_u16();
+    let bytes = response.bytes().await.expect("a whole body");
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+pub(crate) fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).map(|value| value.to_str().expect("a readable header").to_owned())
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("the key file").trim().to_owned()
+}
+
+async fn core(directory: &TempDir, store: Arc<SqliteStore>, base: &str) -> Core {
+    let blobs = directory.path().join("blobs");
+    std::fs::create_dir(&blobs).expect("a directory");
+    Core {
+        sessions: store.clone(),
+        system: store.clone(),
+        principals: store,
+        signer: keys().await,
+        limiter: Arc::new(MemoryRateLimiter::new()),
+        launcher: Arc::new(NoLauncher),
+        seal: Arc::new(Seal::new(&[7; 32])),
+        logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
+        orders: Arc::new(Orders::default()),
+        settings: Arc::new(settings(base)),
+    }
+}
+
+pub(crate) fn settings(base: &str) -> Settings {
+    Settings {
+        issuer: "podling".into(),
+        public_url: base.parse().expect("a URL"),
+        policy: Policy::default(),
+        token_life: Duration::from_secs(300),
+        keep_ended: Duration::from_secs(3_600),
+        create_rate: per_minute(1_000),
+        max_sessions_per_owner: 100,
+        max_sessions_per_tenant: 100,
+        max_viewers: 10,
+        grace: Duration::from_secs(1),
+        allowed_sources: vec![],
+        local_owner: false,
+        allowed_origins: vec![],
+    }
+}
+
+pub(crate) fn per_minute(number: u32) -> Rate {
+    Rate { burst: NonZeroU32::new(number).expect("not zero"), period: Duration::from_secs(60) }
+}
+
+/// Making a key takes half a second, so one ring serves all tests.
+async fn keys() -> Arc<KeyRing> {
+    static RING: OnceCell<(Arc<KeyRing>, TempDir)> = OnceCell::const_new();
+    let make = || async {
+        let directory = tempfile::tempdir().expect("a directory");
+        (Arc::new(KeyRing::open(directory.path().join("keys")).await.expect("a new ring")), directory)
+    };
+    RING.get_or_init(make).await.0.clone()
+}
+
+/// One recorder to a process.
+fn recorder() -> PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| record_metrics().expect("the only recorder")).clone()
+}
+
+/// No request waits for a launcher; one that asks it anything fails its test.
+struct NoLauncher;
+
+#[async_trait]
+impl Launcher for NoLauncher {
+    async fn launch(&self, _: &Launch) -> Result<(), LaunchError> {
+        panic!("a request asked the launcher")
+    }
+
+    async fn stop(&self, _: &LaunchName, _: Duration) -> Result<(), LaunchError> {
+        panic!("a request asked the launcher")
+    }
+
+    async fn remove(&self, _: &LaunchName) -> Result<bool, LaunchError> {
+        panic!("a request asked the launcher")
+    }
+
+    async fn list(&self) -> Result<Vec<Launched>, LaunchError> {
+        panic!("a request asked the launcher")
+    }
+
+    async fn changed(&self) {
+        panic!("a request asked the launcher")
+    }
+}

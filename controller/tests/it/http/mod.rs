@@ -1,0 +1,13 @@
+//! The HTTP door, called over TCP as its clients call it.
+
+mod app;
+
+mod creating;
+mod describing;
+mod guarding;
+mod limiting;
+mod listing;
+mod owning;
+mod probing;
+mod reading_logs;
+mod refusing;
