@@ -1,14 +1,16 @@
 //! The decision: a token is checked here, then by the controller, and only then spent. So 404, 429 and 503 spend
 //! nothing.
 
+use std::time::Duration;
+
 use podling_proto::control::{AdmitRequest, AdmitResponse, Admitted, admit_request, admit_response};
 use podling_session::{
-    id::Uid,
+    id::{AttachNonce, Uid},
     refusal::Refusal,
-    replay::Claim,
+    replay::{Claim, ReplayGuard},
     token::{Claims, GATEWAY_SLACK},
 };
-use std::time::Duration;
+use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 use tracing::{error, warn};
 
@@ -18,6 +20,9 @@ use crate::{
     controller::Controller,
     verify,
 };
+
+/// How long the replay guard may take.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An admitted viewer: where its session is comes from `stream`.
 pub(crate) struct Admission {
@@ -33,14 +38,23 @@ pub(crate) async fn admit(gateway: &Inner, ask: &Ask) -> Result<Admission, Refus
             let claims = verify::session_token(token, ask.uid, &gateway.config.issuer, &gateway.keys).await?;
             let capability = admit_request::Capability::SessionToken(token.clone());
             let admission = call(&gateway.controller, ask.uid, capability, nonce.to_string()).await?;
-            match gateway.config.guard.claim(claims.jti, *nonce, life(&claims)).await {
-                Ok(Claim::First | Claim::Again) => Ok(admission),
-                Ok(Claim::Spent) => Err(Refusal::Token),
-                Err(cause) => {
-                    error!(?cause, "the replay guard cannot be asked");
-                    Err(Refusal::Unavailable)
-                }
-            }
+            spend(gateway.config.guard.as_ref(), &claims, *nonce).await?;
+            Ok(admission)
+        }
+    }
+}
+
+async fn spend(guard: &dyn ReplayGuard, claims: &Claims, nonce: AttachNonce) -> Result<(), Refusal> {
+    match timeout(CLAIM_TIMEOUT, guard.claim(claims.jti, nonce, life(claims))).await {
+        Ok(Ok(Claim::First | Claim::Again)) => Ok(()),
+        Ok(Ok(Claim::Spent)) => Err(Refusal::Token),
+        Ok(Err(cause)) => {
+            error!(?cause, "the replay guard cannot be asked");
+            Err(Refusal::Unavailable)
+        }
+        Err(_) => {
+            error!("the replay guard does not answer");
+            Err(Refusal::Unavailable)
         }
     }
 }

@@ -19,6 +19,7 @@ mod bridge;
 mod close;
 mod frame;
 mod inbox;
+mod outage;
 mod upstream;
 
 mod controller;

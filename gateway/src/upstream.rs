@@ -33,13 +33,12 @@ use crate::{
     attach::{Ask, Dialect},
     close::{Ending, Refused},
     inbox::Inbox,
+    outage::{Outage, Step},
     runner::Connection,
 };
 
 /// How long a runner may take to answer Attach.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// A stream that stood for less, and carried nothing, is part of the outage before it.
 const STEADY: Duration = Duration::from_secs(1);
 /// What a viewer is shown while its session cannot be reached.
@@ -86,15 +85,6 @@ enum State {
 enum Place {
     Runner { grant: String, connection: Connection },
     Stored { grant: String },
-}
-
-/// A time without a stream.
-struct Outage {
-    began: Instant,
-    /// When the controller last admitted the viewer.
-    controller_seen: Instant,
-    tries: u32,
-    shown: bool,
 }
 
 impl Upstream {
@@ -285,8 +275,7 @@ impl Upstream {
         info!(session.uid = %uid, why, "session {uid} cannot be reached, trying again");
         let steady = self.attached_at.take().is_some_and(|at| at.elapsed() >= STEADY);
         if steady || self.outage.is_none() {
-            let now = Instant::now();
-            self.outage = Some(Outage { began: now, controller_seen: now, tries: 0, shown: false });
+            self.outage = Some(Outage::new(Instant::now()));
         }
         self.state = State::Lost;
         None
@@ -294,24 +283,21 @@ impl Upstream {
 
     async fn come_back(&mut self) -> Option<Event> {
         self.state = State::Lost;
-        let limits = self.gateway.config.limits;
-        let now = Instant::now();
-        let outage = self.outage.get_or_insert(Outage { began: now, controller_seen: now, tries: 0, shown: false });
-        if !outage.shown && outage.began.elapsed() >= limits.unreachable_after {
-            outage.shown = true;
-            let elapsed_millis = u64::try_from(outage.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            return Some(Event::Stage(Stage { name: UNREACHABLE.to_owned(), elapsed_millis }));
+        let outage = self.outage.get_or_insert_with(|| Outage::new(Instant::now()));
+        match outage.step(&self.gateway.config.limits, Instant::now()) {
+            Step::Show(elapsed) => {
+                let elapsed_millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+                return Some(Event::Stage(Stage { name: UNREACHABLE.to_owned(), elapsed_millis }));
+            }
+            Step::GiveUp => {
+                self.state = State::Over;
+                return Some(Event::End(Ending::Unreachable));
+            }
+            Step::TryAfter(pause) => sleep(pause).await,
         }
-        let controller_gone = outage.controller_seen.elapsed() >= limits.controller_patience;
-        if controller_gone || outage.began.elapsed() >= limits.runner_patience {
-            self.state = State::Over;
-            return Some(Event::End(Ending::Unreachable));
-        }
-        sleep(pause(outage.tries)).await;
-        outage.tries += 1;
         match admit::resume(&self.gateway.controller, self.ask.uid, self.resume_token.clone()).await {
             Ok(admission) => {
-                outage.controller_seen = Instant::now();
+                outage.controller_answered(Instant::now());
                 Some(self.admit(admission))
             }
             Err(Refusal::Unavailable) => None,
@@ -322,10 +308,6 @@ impl Upstream {
             }
         }
     }
-}
-
-fn pause(tries: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries)).min(LONGEST_PAUSE)
 }
 
 /// What a failed Attach means to the viewer; none when it is worth another try.
@@ -350,11 +332,6 @@ fn ending(status: &Status) -> Option<Ending> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_second() {
-        assert_eq!([0, 1, 5, 40].map(pause).map(|pause| pause.as_millis()), [50, 100, 1000, 1000]);
-    }
 
     #[test]
     fn only_a_passing_failure_is_tried_again() {

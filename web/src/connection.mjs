@@ -5,10 +5,7 @@ import * as frames from "./frames.mjs";
 
 /** @typedef {import("./frames.mjs").ServerFrame} ServerFrame */
 /** @typedef {import("./closes.mjs").Next} Next */
-/**
- * How this page may open the session. A token is spent by one nonce, so both are kept until the resume token is here.
- * @typedef {{ resume: string } | { token: string, nonce: string }} Key
- */
+/** @typedef {import("./keys.mjs").Keys} Keys */
 /**
  * @typedef {object} Events
  * @property {(frame: ServerFrame) => void} onFrame
@@ -73,8 +70,9 @@ export class Connection {
   }
 
   /** Tries again now, after the page had given up or another one had taken over. */
-  again() {
+  async again() {
     this.#attempt = 0;
+    await this.#keys.askOtherTabs();
     this.open();
   }
 
@@ -154,6 +152,7 @@ export class Connection {
     // The link in the address was spent before, but this tab may still hold the key that it got for it.
     if (code === 4401 && this.#keys.discardBest()) return this.open();
     const next = afterClose(code, this.#detail || reason, this.#attempt);
+    if (code === 4409) this.#keys.outdated();
     if (next.action === "retry") {
       if (next.restart) {
         this.#reached = null;
@@ -168,64 +167,4 @@ export class Connection {
   #hurry() {
     if (this.#socket === null && this.#timer !== undefined) this.open();
   }
-}
-
-/** The keys of one session in this tab. They outlive a reload, but not the tab. */
-export class Keys {
-  #name;
-  #storage;
-  /** Best first. @type {Key[]} */
-  #keys;
-
-  /**
-   * @param {string} uid
-   * @param {string | null} token from the address
-   * @param {Pick<Storage, "getItem" | "setItem" | "removeItem">} storage
-   */
-  constructor(uid, token, storage = sessionStorage) {
-    this.#name = `podling:${uid}`;
-    this.#storage = storage;
-    this.#keys = kept(storage.getItem(this.#name));
-    if (token) this.#keys.unshift({ token, nonce: nonce() });
-    this.#keep();
-  }
-
-  /** @returns {Key | null} */
-  best() {
-    return this.#keys[0] ?? null;
-  }
-
-  /** @param {string} token */
-  resumeWith(token) {
-    this.#keys = [{ resume: token }];
-    this.#keep();
-  }
-
-  /** The best key was refused. @returns {boolean} whether there is another */
-  discardBest() {
-    this.#keys.shift();
-    this.#keep();
-    return this.#keys.length > 0;
-  }
-
-  #keep() {
-    if (this.#keys.length === 0) this.#storage.removeItem(this.#name);
-    else this.#storage.setItem(this.#name, JSON.stringify(this.#keys));
-  }
-}
-
-/** @param {string | null} text @returns {Key[]} */
-function kept(text) {
-  try {
-    const keys = JSON.parse(text ?? "[]");
-    return Array.isArray(keys) ? keys.slice(0, 4) : [];
-  } catch {
-    return []; // Of another version of this page.
-  }
-}
-
-/** 16 random bytes as 22 base64url characters. */
-function nonce() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }

@@ -1,7 +1,8 @@
 // The terminal page: takes the token from the address, connects, and brings connection, screen and status together.
 
-import { Connection, Keys } from "./connection.mjs";
+import { Connection } from "./connection.mjs";
 import * as frames from "./frames.mjs";
+import { Keys } from "./keys.mjs";
 import { Screen, copySelection } from "./screen.mjs";
 import { SearchBar } from "./searchbar.mjs";
 import { StatusView } from "./status.mjs";
@@ -26,7 +27,7 @@ let acked = 0;
 let size = null;
 
 const keys = new Keys(uid, token);
-const status = new StatusView(() => connection.again());
+const status = new StatusView(() => void connection.again());
 const screen = new Screen(element("terminal"), {
   onInput: (bytes) => connection.type(bytes),
   onDrawn: acknowledge,
@@ -63,7 +64,8 @@ function receive(frame) {
       return showProgress();
     case "resized":
       attached = true;
-      if (stage?.name === "unreachable") stage = null;
+      // The session has a place and can be reached; what else it is busy with, it says itself.
+      if (stage?.name === "unreachable" || stage?.name === "scheduling") stage = null;
       size = frame.size;
       showBox();
       return showProgress();

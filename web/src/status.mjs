@@ -21,6 +21,7 @@ export class StatusView {
   /** The stages that this session has passed, each with its time. @type {{ stage: string, millis: number }[]} */
   #passed = [];
   #hasOutput = false;
+  #viewers = 1;
 
   /** @param {() => void} onButton */
   constructor(onButton) {
@@ -53,16 +54,18 @@ export class StatusView {
 
   /** @param {number} count */
   viewers(count) {
+    this.#viewers = count;
     const view = element("viewers");
     view.hidden = count < 2;
     view.textContent = `${count} watching`;
   }
 
-  /** @param {{ rows: number, cols: number } | null} size of another viewer's window, if this page shows that */
+  /** @param {{ rows: number, cols: number } | null} size the session's, where it is not this window's */
   boxed(size) {
     const view = element("boxed");
     view.hidden = size === null;
-    if (size !== null) view.textContent = `${size.cols} × ${size.rows}, another window’s size`;
+    const whose = this.#viewers > 1 ? ", another window’s size" : "";
+    if (size !== null) view.textContent = `${size.cols} × ${size.rows}${whose}`;
   }
 
   /**
