@@ -60,7 +60,8 @@ function receive(frame) {
       acked = 0;
       return greet();
     case "stage":
-      stage = { name: frame.stage, since: Date.now() };
+      // The others count from the moment at which they begin here.
+      stage = { name: frame.stage, since: Date.now() - (frame.stage === "unreachable" ? frame.elapsedMillis : 0) };
       return showProgress();
     case "resized":
       attached = true;
@@ -167,6 +168,7 @@ element("theme").addEventListener("click", () => {
   theme = theme === "dark" ? "light" : "dark";
   rememberTheme(theme);
   applyTheme();
+  screen.term.focus();
 });
 screen.term.attachCustomKeyEventHandler((event) => {
   if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
