@@ -24,12 +24,19 @@ pub enum LogFormat {
     Json,
 }
 
+/// Libraries that write what passes through them at their finest levels: headers, frames, tokens. They are held to
+/// what they say for everyone, whatever the directives ask.
+const TALKATIVE: [&str; 8] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tokio_tungstenite", "tonic", "tungstenite"];
+
 /// Sends log lines of this process to standard error.
 ///
 /// # Errors
 /// When the directives cannot be parsed or a subscriber is installed already.
 pub fn start(args: &LogArgs) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&args.log)?;
+    let mut filter = EnvFilter::try_new(&args.log)?;
+    for library in TALKATIVE {
+        filter = filter.add_directive(format!("{library}=info").parse()?);
+    }
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match args.log_format {

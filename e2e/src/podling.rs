@@ -6,13 +6,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
     time::timeout,
 };
@@ -67,28 +66,28 @@ impl Podling {
     async fn spawn(&mut self) -> anyhow::Result<()> {
         let listen = self.url.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned();
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file())?;
+        let said = std::fs::File::create(self.home.path().join("podling.out"))?;
         let mut child = Command::new(binary())
             .args(["up", "--listen", &listen, "--creates-per-minute", "100000"])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(&self.arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(said)
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .context("cannot start podling")?;
-        let stdout = child.stdout.take().context("stdout is piped")?;
-        let mut lines = BufReader::new(stdout).lines();
-        let ready = timeout(START, async {
-            while let Some(line) = lines.next_line().await? {
-                if let Some((_, url)) = line.split_once("ready at ") {
-                    return Ok(url.trim_end_matches('/').to_owned());
-                }
+        self.url = until("podling ready", START, async || {
+            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
+                panic!("podling ended before it was ready: {status} {}", self.log());
             }
-            bail!("podling ended before it was ready: {}", self.log())
-        });
-        self.url = ready.await.context("podling was not ready in time")??;
+            let said = self.said();
+            let (_, rest) = said.split_once("ready at ").ok_or(said.clone())?;
+            let (url, _) = rest.split_once('\n').ok_or(said.clone())?;
+            Ok::<_, String>(url.trim_end_matches('/').to_owned())
+        })
+        .await;
         self.child = Some(child);
         Ok(())
     }
@@ -108,6 +107,11 @@ impl Podling {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// What it has written to standard output since it was started last.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("podling.out")).unwrap_or_default()
     }
 
     pub fn pid(&self) -> i32 {

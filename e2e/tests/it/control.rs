@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use podling_e2e::{podling::Podling, process, viewer::Viewer};
+use podling_e2e::{podling::Podling, process, viewer::Viewer, wait::until};
 use podling_session::id::AttachNonce;
 use serde_json::json;
 
@@ -69,22 +69,17 @@ async fn sigterm_drains_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn the_demo_shows_the_sample_agent_and_its_link() {
     let podling = Podling::start_with(&["--demo"]).await;
-    let (_, page) = podling.get("/api/sessions?label=demo=true").await;
-    let uid = page["sessions"][0]["uid"].as_str().map(str::to_owned);
-    let uid = match uid {
-        Some(uid) => uid,
-        None => {
-            podling_e2e::wait::until("the demo session", Duration::from_secs(20), async || {
-                let (_, page) = podling.get("/api/sessions?label=demo=true").await;
-                page["sessions"][0]["uid"].as_str().map(str::to_owned).ok_or(page)
-            })
-            .await
-        }
-    };
+    let uid = until("the demo session", Duration::from_secs(20), async || {
+        let (_, page) = podling.get("/api/sessions?label=demo=true").await;
+        page["sessions"][0]["uid"].as_str().map(str::to_owned).ok_or(page)
+    })
+    .await;
     let ended = podling.reaches(&uid, "ended").await;
     assert_eq!(ended["exit_code"], 0, "{ended}");
     let output = podling.output(&uid).await;
     for part in ["Root Workflow", "AI-SECURITY-AUDIT", "Restore Task State"] {
         assert!(output.contains(part), "{part} is missing in {output}");
+        assert!(podling.said().contains(part), "{part} is not shown by the command");
     }
+    assert!(podling.said().contains(&format!("/ws/{uid}?token=")), "the link is printed");
 }

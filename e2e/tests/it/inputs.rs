@@ -122,7 +122,7 @@ async fn hostile_sources_end_the_session_before_any_code_runs_and_leave_nothing(
 type Tar = tar::Builder<flate2::write::GzEncoder<Vec<u8>>>;
 
 fn hostile(add: fn(&mut Tar)) -> Vec<u8> {
-    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best()));
     add(&mut builder);
     builder.into_inner().expect("memory takes all").finish().expect("memory takes all")
 }
@@ -141,13 +141,13 @@ fn entry(tar: &mut Tar, name: &str, kind: tar::EntryType, link: Option<&str>) {
     tar.append(&header, std::io::empty()).expect("memory takes all");
 }
 
-/// 600 MiB of zeros in less than 3: past the ratio of what may come out.
+/// 200 MiB of zeros in 200 KiB: past the ratio of what may come out.
 fn bomb() -> Vec<u8> {
     hostile(|tar| {
         let mut header = tar::Header::new_gnu();
-        header.set_size(600 << 20);
+        header.set_size(200 << 20);
         header.set_mode(0o644);
-        tar.append_data(&mut header, "zeros", std::io::Read::take(std::io::repeat(0), 600 << 20))
+        tar.append_data(&mut header, "zeros", std::io::Read::take(std::io::repeat(0), 200 << 20))
             .expect("memory takes all");
     })
 }
