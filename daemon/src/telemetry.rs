@@ -26,7 +26,8 @@ pub enum LogFormat {
 
 /// Libraries that write what passes through them at their finest levels: headers, frames, tokens. They are held to
 /// what they say for everyone, whatever the directives ask.
-const TALKATIVE: [&str; 8] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tokio_tungstenite", "tonic", "tungstenite"];
+const TALKATIVE: [&str; 8] =
+    ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tokio_tungstenite", "tonic", "tungstenite"];
 
 /// Sends log lines of this process to standard error.
 ///

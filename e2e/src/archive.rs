@@ -33,6 +33,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 pub enum Answer {
     Body(Vec<u8>),
     Redirect(String),
+    /// Nothing at all, on a connection that stays open.
+    Stall,
 }
 
 /// Serves answers by path on a free loopback port until it is dropped.
@@ -73,6 +75,7 @@ async fn answer(mut socket: TcpStream, answers: Arc<HashMap<&'static str, Answer
     let path = text.split(' ').nth(1).unwrap_or_default();
     let (status, extra, body) = match answers.get(path) {
         Some(Answer::Body(body)) => ("200 OK", String::new(), body.as_slice()),
+        Some(Answer::Stall) => return std::future::pending().await,
         Some(Answer::Redirect(to)) => ("302 Found", format!("Location: {to}\r\n"), &[][..]),
         None => ("404 Not Found", String::new(), &[][..]),
     };

@@ -68,10 +68,11 @@ impl Podling {
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file())?;
         let said = std::fs::File::create(self.home.path().join("podling.out"))?;
         let mut child = Command::new(binary())
-            .args(["up", "--listen", &listen, "--creates-per-minute", "100000"])
+            .args(["up", "--listen", &listen])
             .arg("--data-dir")
             .arg(self.data_dir())
             .args(&self.arguments)
+            .env("PODLING_CREATES_PER_MINUTE", "100000") // An argument goes before it.
             .stdin(Stdio::null())
             .stdout(said)
             .stderr(log)
@@ -83,9 +84,9 @@ impl Podling {
                 panic!("podling ended before it was ready: {status} {}", self.log());
             }
             let said = self.said();
-            let (_, rest) = said.split_once("ready at ").ok_or(said.clone())?;
-            let (url, _) = rest.split_once('\n').ok_or(said.clone())?;
-            Ok::<_, String>(url.trim_end_matches('/').to_owned())
+            let (_, rest) = said.split_once("listens on ").ok_or(said.clone())?;
+            let (bound, _) = rest.split_once(" and is ready").ok_or(said.clone())?;
+            Ok::<_, String>(format!("http://{bound}"))
         })
         .await;
         self.child = Some(child);

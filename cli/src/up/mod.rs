@@ -114,7 +114,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     servers.spawn(door::serve(listener, gateway.clone(), controller.router(), stop.clone()));
     servers.spawn(forget(guard, stop.clone()));
     let url = controller.core().settings.public_url.as_str().trim_end_matches('/').to_owned();
-    announce(&url)?;
+    announce(&url, bound)?;
     let keyless = controller.core().settings.local_owner && bound.ip().is_loopback();
     let api = Api { url: format!("http://{bound}"), key_file: (!keyless).then_some(key_file) };
     let outcome = tokio::select! {
@@ -143,8 +143,8 @@ async fn showing(demo: bool, api: &Api, surroundings: &Surroundings) -> anyhow::
 
 /// On standard output and flushed: scripts wait for this line.
 #[expect(clippy::print_stdout, reason = "it is what the caller waits for")]
-fn announce(url: &str) -> anyhow::Result<()> {
-    println!("Podling is ready at {url}");
+fn announce(url: &str, bound: SocketAddr) -> anyhow::Result<()> {
+    println!("Podling listens on {bound} and is ready at {url}");
     std::io::stdout().flush().context("nobody reads standard output")
 }
 

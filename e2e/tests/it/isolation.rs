@@ -79,11 +79,10 @@ async fn the_runner_its_log_its_socket_and_the_host_are_out_of_the_commands_reac
             says(&podling, &format!("if ({check}) >/dev/null 2>&1; then echo GOT IN; else echo kept out; fi")).await;
         assert!(output.contains("kept out"), "{check}: {output}");
     }
-    let fds =
-        says(&podling, "ls -l /proc/$$/fd | grep -v -e pts -e tty -e console -e total; echo listed")
-            .await;
+    let fds = says(&podling, "ls -l /proc/$$/fd | grep -v -e pts -e tty -e console -e total; echo listed").await;
     assert_eq!(fds, "listed\r\n", "no descriptor of the runner is inherited");
-    let environment = says(&podling, "env | grep -v ^COMMAND= | grep -i -E 'secret|token|credential|bootstrap'; echo looked").await;
+    let environment =
+        says(&podling, "env | grep -v ^COMMAND= | grep -i -E 'secret|token|credential|bootstrap'; echo looked").await;
     assert_eq!(environment, "looked\r\n");
 }
 

@@ -9,6 +9,8 @@ mod isolation;
 mod lossless;
 mod readme;
 mod road;
+mod rows;
 mod secrets;
 mod starts;
 mod tokens;
+mod troubles;
