@@ -1,0 +1,148 @@
+//! A controller with one session and no store: it assigns, answers, and remembers what it was told.
+
+use std::{path::Path, pin::Pin, sync::Arc};
+
+use futures_util::{Stream, StreamExt, stream};
+use jiff::Timestamp;
+use podling_daemon::grpc;
+use podling_proto::control::{
+    Assign, Beat, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, Segment,
+    SegmentResponse, Stop, order, report_request,
+    runners_server::{Runners, RunnersServer},
+};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::watch,
+};
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) const SECRET: &str = "the bootstrap secret";
+const CREDENTIAL: &str = "a credential";
+
+/// What the controller was told so far.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) registered: watch::Sender<Vec<RegisterRequest>>,
+    pub(crate) reports: watch::Sender<Vec<ReportRequest>>,
+    pub(crate) segments: watch::Sender<Vec<Segment>>,
+    pub(crate) heartbeat: watch::Sender<Option<Heartbeat>>,
+}
+
+pub(crate) struct Controller {
+    pub(crate) told: Arc<Told>,
+    stop: watch::Sender<Option<Stop>>,
+    /// Of its own, so that it can die with all of its connections.
+    runtime: Option<Runtime>,
+}
+
+#[derive(Clone)]
+struct Service {
+    assign: Assign,
+    told: Arc<Told>,
+    stop: watch::Sender<Option<Stop>>,
+}
+
+impl Controller {
+    pub(crate) fn start(socket: &Path, assign: Assign) -> Controller {
+        let (told, stop) = (Arc::new(Told::default()), watch::Sender::new(None));
+        let service = Service { assign, told: Arc::clone(&told), stop: stop.clone() };
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let within = runtime.enter();
+        let listener = grpc::bind(socket).expect("a socket");
+        let router = grpc::server(1 << 20, 1 << 20).add_service(RunnersServer::new(service));
+        runtime.spawn(grpc::serve(listener, router, CancellationToken::new()));
+        drop(within);
+        Controller { told, stop, runtime: Some(runtime) }
+    }
+
+    /// Orders the runner to stop.
+    pub(crate) fn stop(&self, reason: &str, detail: &str, grace_millis: u64) {
+        let stop = Stop { reason: reason.to_owned(), detail: detail.to_owned(), grace_millis };
+        self.stop.send_replace(Some(stop));
+    }
+
+    /// Dies: connections are cut and new ones refused.
+    pub(crate) fn die(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A runtime must not be dropped where the test awaits.
+impl Drop for Controller {
+    fn drop(&mut self) {
+        self.die();
+    }
+}
+
+impl Told {
+    /// The phases reported so far, by their names.
+    pub(crate) fn phases(reports: &[ReportRequest]) -> Vec<String> {
+        let name = |report: &ReportRequest| match report.phase.clone().expect("a phase") {
+            report_request::Phase::Stage(stage) => stage,
+            report_request::Phase::Running(_) => "running".to_owned(),
+            report_request::Phase::Ended(ended) => ended.exit.expect("an exit").reason,
+        };
+        reports.iter().map(name).collect()
+    }
+}
+
+fn signed<T>(request: &Request<T>) -> Result<(), Status> {
+    let expected = format!("Bearer {CREDENTIAL}");
+    match request.metadata().get("authorization") {
+        Some(value) if value == expected.as_str() => Ok(()),
+        _ => Err(Status::unauthenticated("no credential")),
+    }
+}
+
+fn push<T>(list: &watch::Sender<Vec<T>>, item: T) {
+    list.send_modify(|list| list.push(item));
+}
+
+fn ordered(order: order::Order) -> Result<Order, Status> {
+    Ok(Order { order: Some(order) })
+}
+
+#[tonic::async_trait]
+impl Runners for Service {
+    type ControlStream = Pin<Box<dyn Stream<Item = Result<Order, Status>> + Send>>;
+
+    async fn register(&self, request: Request<RegisterRequest>) -> Result<Response<RegisterResponse>, Status> {
+        let request = request.into_inner();
+        if request.secret != SECRET {
+            return Err(Status::unauthenticated("wrong secret"));
+        }
+        push(&self.told.registered, request);
+        Ok(Response::new(RegisterResponse { credential: CREDENTIAL.to_owned() }))
+    }
+
+    async fn control(&self, request: Request<Streaming<Heartbeat>>) -> Result<Response<Self::ControlStream>, Status> {
+        signed(&request)?;
+        let told = Arc::clone(&self.told);
+        let beats = request.into_inner().map(move |heartbeat| {
+            told.heartbeat.send_replace(Some(heartbeat?));
+            ordered(order::Order::Beat(Beat { now_micros: Timestamp::now().as_microsecond() }))
+        });
+        let stops = WatchStream::new(self.stop.subscribe());
+        let stops = stops.filter_map(|stop| async { stop.map(|stop| ordered(order::Order::Stop(stop))) });
+        let mut assign = self.assign.clone();
+        assign.now_micros = Timestamp::now().as_microsecond();
+        let first = stream::iter([ordered(order::Order::Assign(assign))]);
+        Ok(Response::new(Box::pin(first.chain(stream::select(beats, stops)))))
+    }
+
+    async fn report(&self, request: Request<ReportRequest>) -> Result<Response<ReportResponse>, Status> {
+        signed(&request)?;
+        push(&self.told.reports, request.into_inner());
+        Ok(Response::new(ReportResponse { current: true }))
+    }
+
+    async fn report_segment(&self, request: Request<Segment>) -> Result<Response<SegmentResponse>, Status> {
+        signed(&request)?;
+        push(&self.told.segments, request.into_inner());
+        Ok(Response::new(SegmentResponse {}))
+    }
+}

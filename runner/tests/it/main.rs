@@ -1,0 +1,11 @@
+//! The runner as a process, between a controller and viewers that speak the real gRPC.
+
+mod controller;
+mod viewer;
+mod world;
+
+mod attaching;
+mod failing;
+mod living;
+mod resizing;
+mod stopping;
