@@ -10,6 +10,10 @@ use tracing::warn;
 
 /// A peer that answers no ping for this long is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Calls that a peer gives up at once before it is taken for an attacker, and its whole connection closed. The default
+/// of 20 is for strangers; our peers are a gateway, which gives up as many as strangers show it spent tokens, and
+/// runners.
+const MAX_RESETS: usize = 100_000;
 /// How long calls may take to end once the server drains.
 const DRAIN: Duration = Duration::from_secs(5);
 /// The longest path of a Unix socket, `sun_path` less its NUL (unix(7)).
@@ -44,6 +48,8 @@ pub fn server(stream_window: u32, connection_window: u32) -> Server {
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(stream_window)
         .initial_connection_window_size(connection_window)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .http2_max_local_error_reset_streams(Some(MAX_RESETS))
 }
 
 /// Serves until `stop`, then lets calls under way end.

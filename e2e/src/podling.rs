@@ -239,3 +239,14 @@ impl From<Value> for Session {
 fn text(json: &Value, field: &str) -> String {
     json[field].as_str().unwrap_or_else(|| panic!("{field} is missing in {json}")).to_owned()
 }
+
+/// A test that fails says what Podling had to say.
+impl Drop for Podling {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<_> = log.lines().collect();
+            eprintln!("the end of podling's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use podling_proto::control::{AdmitRequest, AdmitResponse, Admitted, admit_request, admit_response};
+use podling_proto::control::{AdmitRequest, Admitted, admit_request, admit_response};
 use podling_session::{
     id::{AttachNonce, Uid},
     refusal::Refusal,
@@ -11,13 +11,14 @@ use podling_session::{
     token::{Claims, GATEWAY_SLACK},
 };
 use tokio::time::timeout;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 use tracing::{error, warn};
 
 use crate::{
     Inner,
+    admitting::Admitting,
     attach::{Ask, Capability},
-    controller::Controller,
+    controller::{self, Controller},
     verify,
 };
 
@@ -27,7 +28,7 @@ const CLAIM_TIMEOUT: Duration = Duration::from_secs(5);
 /// An admitted viewer: where its session is comes from `stream`.
 pub(crate) struct Admission {
     pub(crate) admitted: Admitted,
-    pub(crate) stream: Streaming<AdmitResponse>,
+    pub(crate) stream: Admitting,
 }
 
 /// Admits a new request to attach.
@@ -83,7 +84,7 @@ async fn call(
 
 /// What a refusal of the controller means to a viewer.
 fn refusal(status: &Status) -> Refusal {
-    match status.code() {
+    match controller::code(status) {
         Code::Unauthenticated => Refusal::Token,
         Code::NotFound => Refusal::NoSuchSession,
         Code::FailedPrecondition => Refusal::Pruned,

@@ -8,7 +8,10 @@ use podling_proto::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
-use tonic::{Request, Status, Streaming, metadata::MetadataValue, transport::Channel};
+use tokio_util::task::TaskTracker;
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
+
+use crate::admitting::Admitting;
 
 /// How long the controller may take to a first answer.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,6 +20,8 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Controller {
     channel: Channel,
     authorization: MetadataValue<tonic::metadata::Ascii>,
+    /// Calls that nobody listens to any more.
+    pub(crate) leftovers: TaskTracker,
 }
 
 impl Controller {
@@ -24,7 +29,7 @@ impl Controller {
         let value = format!("Bearer {}", credential.expose_secret());
         let mut authorization = MetadataValue::try_from(value).expect("credentials are printable ASCII");
         authorization.set_sensitive(true);
-        Controller { channel: address.channel(), authorization }
+        Controller { channel: address.channel(), authorization, leftovers: TaskTracker::new() }
     }
 
     /// Where the logs of ended sessions are served.
@@ -40,10 +45,11 @@ impl Controller {
     }
 
     /// The stream and its first answer.
-    pub(crate) async fn admit(&self, ask: AdmitRequest) -> Result<(AdmitResponse, Streaming<AdmitResponse>), Status> {
+    pub(crate) async fn admit(&self, ask: AdmitRequest) -> Result<(AdmitResponse, Admitting), Status> {
         let mut client = GatewaysClient::new(self.channel.clone());
         let answered = timeout(ANSWER_TIMEOUT, async {
-            let mut stream = client.admit(self.authorized(ask)).await?.into_inner();
+            let stream = client.admit(self.authorized(ask)).await?.into_inner();
+            let mut stream = Admitting::new(stream, self.leftovers.clone());
             let first = stream.message().await?;
             Ok((first.ok_or_else(|| Status::unavailable("the call ended without an answer"))?, stream))
         });
@@ -56,5 +62,14 @@ impl Controller {
         let answered = timeout(ANSWER_TIMEOUT, client.get_keys(self.authorized(GetKeysRequest {})));
         let response = answered.await.map_err(|_| Status::unavailable("no answer in time"))??;
         Ok(response.into_inner().jwks)
+    }
+}
+
+/// The code that the peer itself gave. A connection that broke gives codes of its own, which say nothing of the viewer:
+/// HTTP/2's ENHANCE_YOUR_CALM, for one, reads as "resource exhausted".
+pub(crate) fn code(status: &Status) -> Code {
+    match std::error::Error::source(status) {
+        Some(_) => Code::Unavailable,
+        None => status.code(),
     }
 }

@@ -12,6 +12,7 @@ mod attach;
 mod handshake;
 
 mod admit;
+mod admitting;
 mod keys;
 mod verify;
 
@@ -91,5 +92,8 @@ impl Gateway {
         if timeout(patience, self.0.sockets.wait()).await.is_err() {
             warn!(sockets = self.0.sockets.len(), "sockets were still open at the end of the drain");
         }
+        let leftovers = &self.0.controller.leftovers;
+        leftovers.close();
+        leftovers.wait().await; // Each has a deadline of its own.
     }
 }

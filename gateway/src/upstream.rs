@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use podling_proto::{
-    control::{AdmitResponse, AtRunner, admit_response},
+    control::{AtRunner, admit_response},
     terminal::{
         AttachResponse, Closed, Mode, Open, Opened, Output, Stage, WindowSize, attach_response,
         terminal_client::TerminalClient,
@@ -30,8 +30,10 @@ use tracing::{info, warn};
 use crate::{
     Inner,
     admit::{self, Admission},
+    admitting::Admitting,
     attach::{Ask, Dialect},
     close::{Ending, Refused},
+    controller,
     inbox::Inbox,
     outage::{Outage, Step},
     runner::Connection,
@@ -75,7 +77,7 @@ pub(crate) struct Upstream {
 }
 
 enum State {
-    Admitted(Streaming<AdmitResponse>),
+    Admitted(Admitting),
     Found(Place),
     Attached { stream: Streaming<AttachResponse>, _connection: Option<Connection> },
     Lost,
@@ -135,7 +137,7 @@ impl Upstream {
     }
 
     /// Waits for the session to have a place.
-    async fn locate(&mut self, mut stream: Streaming<AdmitResponse>) -> Option<Event> {
+    async fn locate(&mut self, mut stream: Admitting) -> Option<Event> {
         use admit_response::Message;
         let message = match stream.message().await {
             Ok(Some(response)) => response.message,
@@ -312,7 +314,7 @@ impl Upstream {
 
 /// What a failed Attach means to the viewer; none when it is worth another try.
 fn ending(status: &Status) -> Option<Ending> {
-    let refused = match status.code() {
+    let refused = match controller::code(status) {
         Code::Unauthenticated => Refusal::Token.into(),
         Code::NotFound => Refusal::NoSuchSession.into(),
         Code::FailedPrecondition => Refusal::Pruned.into(),
