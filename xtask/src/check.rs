@@ -7,8 +7,9 @@ use crate::run::{cargo, root, step};
 pub(crate) fn run() -> anyhow::Result<()> {
     step(cargo(["fmt", "--all", "--check"]))?;
     step(cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
+    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    // These documents are for those who work on Podling: a link to a private item leads them to it.
+    doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links");
     step(doc)?;
     step(cargo(["fetch", "--locked"]))?;
     step(cargo(["deny", "--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))?;

@@ -43,7 +43,7 @@ fn setting<T: FromStr>(name: &str) -> Option<T> {
 
 fn seeded(what: &str) -> (StdRng, u64) {
     let seed = setting("PODLING_SEED").unwrap_or_else(|| rand::rng().random());
-    println!("{what}: PODLING_SEED={seed}");
+    eprintln!("{what}: PODLING_SEED={seed}");
     (StdRng::seed_from_u64(seed), setting("PODLING_ROUNDS").unwrap_or(ROUNDS))
 }
 
