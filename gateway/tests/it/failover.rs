@@ -39,7 +39,8 @@ async fn through_cuts_a_framed_viewer_sees_every_byte_once_on_one_socket() {
         client.send(&ClientFrame::Ack { offset: seen.len() as u64 }).await;
     }
     assert!(seen == lines(0..LINES).as_bytes(), "{} bytes", seen.len());
-    assert_eq!(*world.runner.accepted.borrow(), 11);
+    // The last cut and the end race: the tenth stream may have told the end before it was cut.
+    assert!((10..=11).contains(&*world.runner.accepted.borrow()));
 }
 
 #[tokio::test]
