@@ -61,6 +61,16 @@ fn folder_with(program: &Path, bin: &Path) -> io::Result<PathBuf> {
     Ok(bin.to_owned())
 }
 
+impl Walls {
+    /// Without walls the machine's own `/etc/profile` sets the PATH of a login shell; what the shell reads next puts the
+    /// session's programs back to its front.
+    pub(super) fn write_profile(&self, home: &Path) -> io::Result<()> {
+        let Walls::None { bin } = self else { return Ok(()) };
+        let quoted = bin.to_string_lossy().replace('\'', r"'\''");
+        fs::write(home.join(".bash_profile"), format!("PATH='{quoted}':\"$PATH\"\n"))
+    }
+}
+
 /// What there is beside the walls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Means {

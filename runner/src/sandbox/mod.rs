@@ -134,6 +134,7 @@ impl Sandbox {
         let watch = Arc::new(Watch { cgroup, disk, disk_bytes: limits.disk_bytes });
         let level = means.require(minimum).or_else(|refusal| watch.discard().and(Err(refusal)))?;
         watch.disk.create().map_err(setup("making the places of the command"))?;
+        walls.write_profile(&watch.disk.home).map_err(setup("making the places of the command"))?;
         let forker = Forker::start().map_err(setup("starting a thread"))?;
         let sandbox =
             Sandbox { name, dir, walls, level, uid, limits, program, watch, forker, processes: Mutex::default() };
