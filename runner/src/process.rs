@@ -6,22 +6,14 @@ use rustix::{
     fs::{Mode, OFlags},
     process::DumpableBehavior,
 };
-use tracing::debug;
 
 use crate::pty::close_on_exec;
-
-/// Lower than the command's, so that the kernel takes the command first when the machine runs out of memory.
-const OOM_SCORE: &str = "-500";
 
 /// Call it before any thread or child is started.
 ///
 /// # Errors
 /// When the process cannot be closed to others: the runner must not start then.
 pub(crate) fn harden() -> io::Result<()> {
-    // Before the process is closed, because its own files in /proc then belong to root.
-    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE) {
-        debug!(%error, "the runner is as likely to be killed for memory as others");
-    }
     close_on_exec()?;
     let _ = rustix::process::setsid(); // Refused when its launcher gave it a group of its own: that is enough.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);

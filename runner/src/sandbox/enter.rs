@@ -91,6 +91,9 @@ pub fn enter(descriptor: &OsStr) -> u8 {
     }
 }
 
+/// Raised, so that a machine that runs out of memory takes the command before the runner or anything of its host.
+const OOM_SCORE: &str = "500";
+
 struct NotFound {
     program: OsString,
     error: io::Error,
@@ -100,6 +103,7 @@ fn try_enter(descriptor: &OsStr) -> io::Result<NotFound> {
     let entry = read_entry(descriptor)?;
     let Some((program, arguments)) = entry.argv.split_first() else { return Err(io::ErrorKind::InvalidData.into()) };
     take_terminal()?;
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE); // A kernel without it kills whom it likes.
     if let Some(most) = entry.processes {
         let most = Some(u64::from(most));
         rustix::process::setrlimit(Resource::Nproc, Rlimit { current: most, maximum: most })?;
