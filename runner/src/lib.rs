@@ -49,6 +49,8 @@ pub use controller::Bootstrap;
 pub const ATTACH_SOCKET: &str = "attach.sock";
 /// Largest message that a gateway may send: input in one piece.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// More streams than the registry ever opens, so that it and not the transport refuses a viewer.
+const MAX_STREAMS: u32 = 8192;
 /// One thread for the terminal, one for everything beside it.
 const WORKERS: usize = 2;
 
@@ -160,7 +162,8 @@ impl Runner {
 
     fn serve(&mut self, listener: UnixListener) {
         let service = TerminalServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let router = grpc::server(STREAM_WINDOW, CONNECTION_WINDOW).add_service(service);
+        let mut server = grpc::server(STREAM_WINDOW, CONNECTION_WINDOW).max_concurrent_streams(MAX_STREAMS);
+        let router = server.add_service(service);
         let (orders, stop) = (Arc::clone(&self.orders), self.stop.clone());
         self.server.spawn(async move {
             if let Err(error) = grpc::serve(listener, router, stop).await {

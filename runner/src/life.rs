@@ -184,6 +184,9 @@ impl Start<'_> {
         if let Err(end) = self.fetch(sandbox).await {
             return end;
         }
+        if let Some(order) = self.orders.order_now() {
+            return ordered(order);
+        }
         if let Some(command) = &self.assignment.install {
             self.enter(StartStage::Installing);
             if let Err(end) = install(&mut programs, command, &env).await {

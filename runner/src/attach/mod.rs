@@ -7,6 +7,9 @@ mod inbound;
 mod outbound;
 mod registry;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     sync::{Arc, OnceLock},

@@ -22,7 +22,7 @@ use crate::{activity::Activity, terminal::Head};
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A stream that answers no heartbeat for this long is opened anew.
 const DEAF: Duration = Duration::from_secs(10);
-/// How often the clock is looked at while there is no stream, in parts of a pause.
+/// A heartbeat that still waits is as good as the next.
 const QUEUE: usize = 1;
 
 /// What heartbeats tell.

@@ -91,6 +91,8 @@ async fn the_command_gets_a_terminal_and_the_environment_it_was_promised_and_no_
     ] {
         assert!(text.lines().any(|found| found == line), "no line {line:?} in {text}");
     }
+    let path = format!("PATH={}:", world.path("run/bin").display());
+    assert!(text.lines().any(|line| line.starts_with(&path)), "no {path} in {text}");
     assert!(!text.contains("LEAK") && !text.contains("bootstrap"), "{text}");
     assert_eq!(world.exit_code().await, Some(0));
 }
@@ -159,7 +161,7 @@ async fn without_exit_on_job_the_session_stays_and_ends_when_it_is_stopped() {
 #[tokio::test]
 async fn in_a_sandbox_the_command_sees_its_work_folder_and_not_the_runner() {
     let mut plan = Plan::command(
-        "pwd; whoami; echo $PATH | cut -d: -f1; ls /proc | grep -c '^[0-9]'; cat /etc/shadow || echo closed",
+        "pwd; whoami; echo $PATH | cut -d: -f1; ls /proc | grep -c '^[0-9]'; cat /proc/self/oom_score_adj; cat /etc/shadow || echo closed",
     );
     plan.arguments = vec!["--isolation=auto".into()];
     if rustix::process::geteuid().is_root() {
@@ -169,6 +171,11 @@ async fn in_a_sandbox_the_command_sees_its_work_folder_and_not_the_runner() {
     let (exit, _) = world.ended().await;
     assert_eq!((exit.reason.as_str(), exit.exit_code), ("exit", Some(0)), "{}", exit.detail);
     let text = world.text();
-    assert!(text.starts_with("/work\r\npodling\r\n/opt/podling/bin\r\n") && text.ends_with("closed\r\n"), "{text}");
+    assert!(
+        text.starts_with("/work\r\npodling\r\n/opt/podling/bin\r\n")
+            && text.contains("\r\n500\r\n")
+            && text.ends_with("closed\r\n"),
+        "{text}"
+    );
     assert_eq!(world.exit_code().await, Some(0));
 }

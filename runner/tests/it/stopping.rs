@@ -91,3 +91,16 @@ async fn a_stop_during_the_installation_ends_it() {
     assert_eq!(world.exit_code().await, Some(143));
     assert!(!world.text().contains("never") && !world.text().contains("[fatal]"), "{}", world.text());
 }
+
+#[tokio::test]
+async fn viewers_who_are_behind_when_a_session_is_stopped_are_told_to_come_back() {
+    let mut world = Plan::command("read -r go; seq 1 400000; echo ready; cat").start().await;
+    let mut stalled = world.attach().await;
+    stalled.acks = false;
+    stalled.type_in("go\r").await;
+    world.attach().await.until_text("ready").await;
+    world.controller.stop("stopped", "", 0);
+    let Last::Closed(closed) = stalled.last().await else { panic!("{:?}", stalled.end) };
+    assert_eq!(closed.code, 1001);
+    world.exit_code().await;
+}
