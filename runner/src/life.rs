@@ -116,7 +116,7 @@ impl Clerks {
         if order == Some(Order::Abandon) {
             return self.reporters.shutdown().await;
         }
-        let ended = Phase::Ended { end, log_end: log.stored_end() };
+        let ended = Phase::Ended { end, log_end: log.stored_end(), output_end: log.range().end };
         let reported = async {
             // The segments first: Ended says that the log is complete.
             self.reporters.join_next().await;

@@ -100,6 +100,14 @@ pub fn parse_end(json: &[u8]) -> Option<End> {
 }
 
 impl Record {
+    /// Where the gap ends, if this record is one.
+    pub fn gap_end(&self) -> Option<u64> {
+        match self.body {
+            Body::Gap { to } => Some(to),
+            _ => None,
+        }
+    }
+
     /// The offset after this record.
     pub fn end(&self) -> u64 {
         match &self.body {

@@ -12,7 +12,7 @@ use podling_session::{
     id::{Incarnation, RunnerId, Uid},
     log::hash,
     phase::{End, Phase, Stage},
-    session::{Isolation, Session},
+    session::{Isolation, LogRange, Session},
     store::{RunnerRow, SegmentRow},
 };
 use secrecy::ExposeSecret;
@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::info;
 
 use super::{auth, control, drain, error::Error};
-use crate::core::Core;
+use crate::{core::Core, logs::gap};
 
 /// A self-signed certificate has some 500 bytes.
 const MAX_CERTIFICATE_BYTES: usize = 8 * 1024;
@@ -112,6 +112,9 @@ async fn reported(core: &Core, life: Incarnation, phase: Reported) -> Result<boo
             let changed = core.system.end(life, &end).await?;
             // Also of a session that was ended from elsewhere: this is where its log ends.
             core.system.log_end(life, ended.log_end).await?;
+            if ended.output_end > ended.log_end {
+                gap::note(core, life.uid, LogRange { first: ended.log_end, end: ended.output_end }).await?;
+            }
             (changed, Phase::Ended(end))
         }
     };
@@ -144,6 +147,7 @@ async fn add_segment(core: &Core, life: Incarnation, segment: Segment) -> Result
     if row.end_offset < row.first_offset {
         return Err(Malformed("end_offset").into());
     }
+    let lost = segment.gap_end.map(|end| LogRange { first: row.first_offset, end });
     if let Some(data) = segment.data {
         if data.len() as u64 != row.bytes || hash(&data) != row.hash {
             return Err(Malformed("data").into());
@@ -151,5 +155,9 @@ async fn add_segment(core: &Core, life: Incarnation, segment: Segment) -> Result
         let session = core.system.find(life.uid).await?.ok_or(Error::NoSession)?;
         core.logs.put(&session.owner.tenant, life, row.sequence, data).await?;
     }
-    Ok(core.system.add_segment(life, row, segment.first_kept_offset).await?)
+    core.system.add_segment(life, row, segment.first_kept_offset).await?;
+    if let Some(lost) = lost {
+        gap::note(core, life.uid, lost).await?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@
 //! writes to itself; elsewhere its segments come through the controller.
 
 pub mod follow;
+pub(crate) mod gap;
 pub(crate) mod pace;
 pub mod place;
 pub mod read;

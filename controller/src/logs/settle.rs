@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use podling_session::{
     id::Incarnation,
-    log::{Body, Segment, SegmentHash, hash},
+    log::{Body, Record, Segment, SegmentHash, hash},
     phase::End,
-    session::Session,
+    session::{LogRange, Session},
     store::SegmentRow,
 };
 use tracing::warn;
 
-use super::{LogError, Logs, read::Stored};
+use super::{LogError, Logs, gap, read::Stored};
 use crate::core::Core;
 
 impl Logs {
@@ -29,6 +29,9 @@ impl Logs {
                 self.put(&session.owner.tenant, life, row.sequence, bytes.whole).await?;
             }
             core.system.add_segment(life, row, session.log.first).await?;
+            if let Some(end) = bytes.gap_end {
+                gap::note(core, life.uid, LogRange { first: row.first_offset, end }).await?;
+            }
             last = Some(row);
         }
         core.system.log_end(life, last.map_or(0, |row| row.end_offset)).await?;
@@ -77,6 +80,8 @@ struct Whole {
     whole: Bytes,
     /// Something lay behind them.
     torn: bool,
+    /// Where the gap ends that the first of them is.
+    gap_end: Option<u64>,
 }
 
 fn take(bytes: Bytes, sequence: u64, previous: SegmentHash) -> Option<(SegmentRow, Whole)> {
@@ -92,13 +97,14 @@ fn take(bytes: Bytes, sequence: u64, previous: SegmentHash) -> Option<(SegmentRo
         bytes: whole.len() as u64,
         hash: hash(&whole),
     };
-    Some((row, Whole { torn: whole.len() < bytes.len(), whole }))
+    let gap_end = segment.records.first().and_then(Record::gap_end);
+    Some((row, Whole { torn: whole.len() < bytes.len(), gap_end, whole }))
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::BytesMut;
-    use podling_session::log::{Header, Record};
+    use podling_session::log::Header;
 
     use super::*;
 

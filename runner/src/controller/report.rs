@@ -16,7 +16,12 @@ use crate::terminal::Log;
 pub(crate) enum Phase {
     Stage(Stage),
     Running(Isolation),
-    Ended { end: End, log_end: u64 },
+    /// `log_end` is the end of what is stored, `output_end` that of what was said.
+    Ended {
+        end: End,
+        log_end: u64,
+        output_end: u64,
+    },
 }
 
 /// Reports phases in their order until there are no more. The command does not wait for it.
@@ -54,6 +59,7 @@ pub(crate) async fn report_segments(
                 size_bytes: entry.bytes,
                 first_kept_offset: first_kept,
                 data: None,
+                gap_end: entry.gap_end,
             };
             let call = async |mut client: super::RunnersClient<_>, request| client.report_segment(request).await;
             if let Err(error) = controller.call("a segment", request, call).await {
@@ -84,7 +90,9 @@ impl From<Phase> for report_request::Phase {
             Phase::Running(isolation) => {
                 report_request::Phase::Running(Running { isolation: isolation.as_str().to_owned() })
             }
-            Phase::Ended { end, log_end } => report_request::Phase::Ended(Ended { exit: Some(end.into()), log_end }),
+            Phase::Ended { end, log_end, output_end } => {
+                report_request::Phase::Ended(Ended { exit: Some(end.into()), log_end, output_end })
+            }
         }
     }
 }

@@ -43,7 +43,9 @@ impl SegmentFile {
             .create(true)
             .truncate(true)
             .open(directory.join(segment_file(sequence)))?;
-        let first_offset = batch.records.first().map_or(0, |record| record.offset);
+        let first = batch.records.first();
+        let first_offset = first.map_or(0, |record| record.offset);
+        let gap_end = first.and_then(Record::gap_end);
         let header = Header { sequence, first_offset, previous }.encode();
         file.write_all_at(&header, 0)?;
         let entry = SegmentEntry {
@@ -53,6 +55,7 @@ impl SegmentFile {
             first_offset,
             end_offset: first_offset,
             size: batch.size,
+            gap_end,
             bytes: HEADER_BYTES as u64,
             hash: None,
         };

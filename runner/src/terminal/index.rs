@@ -18,6 +18,8 @@ pub(crate) struct SegmentEntry {
     pub(crate) end_offset: u64,
     /// The window size in force before its first record.
     pub(crate) size: WindowSize,
+    /// Where the gap ends that it begins with, if it does: output from `first_offset` to here is lost.
+    pub(crate) gap_end: Option<u64>,
     /// Whole bytes in the file.
     pub(crate) bytes: u64,
     /// Set when it is sealed.
@@ -104,6 +106,7 @@ mod tests {
             first_offset: offsets.0,
             end_offset: offsets.1,
             size: WindowSize::DEFAULT,
+            gap_end: None,
             bytes: 1_000,
             hash: Some([0; 32]),
         }

@@ -6,6 +6,7 @@ mod controlling;
 mod draining;
 mod following;
 mod log;
+mod losing;
 mod refusing;
 mod registering;
 mod reporting;

@@ -28,7 +28,7 @@ fn running() -> Phase {
 }
 
 fn ended(code: i32, log_end: u64) -> Phase {
-    Phase::Ended(Ended { exit: Some(Exit::from(End::exit(code))), log_end })
+    Phase::Ended(Ended { exit: Some(Exit::from(End::exit(code))), log_end, output_end: log_end })
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_report_that_makes_no_sense_is_refused() {
     let session = world.create(&[]).await;
     let credential = world.register(&session).await;
     let exit = Exit { reason: "gone".into(), exit_code: None, detail: String::new() };
-    let ended = Phase::Ended(Ended { exit: Some(exit), log_end: 0 });
+    let ended = Phase::Ended(Ended { exit: Some(exit), log_end: 0, output_end: 0 });
     let isolation = Phase::Running(Running { isolation: "total".into() });
     for phase in [Some(Phase::Stage("thinking".into())), Some(ended), Some(isolation), None] {
         let request = ReportRequest { uid: session.uid.to_string(), incarnation: 1, phase: phase.clone() };
@@ -93,6 +93,7 @@ async fn a_segment_that_comes_over_the_wire_is_stored_if_its_hash_is_right() {
         size_bytes: 15,
         first_kept_offset: 0,
         data: data.map(Into::into),
+        gap_end: None,
     };
     let send = |segment| async { code(world.runners().report_segment(bearing(&credential, segment)).await) };
     assert_eq!(send(segment([0; 32], Some(b"a whole segment"))).await, Code::InvalidArgument);
