@@ -41,11 +41,12 @@ pub struct AccessArgs {
     #[arg(long, env = "PODLING_TOKEN_LIFE", value_name = "DURATION", default_value = "10m", value_parser = token_life)]
     pub token_life: Duration,
 
-    /// An origin from which browsers may call the API beside Podling's own; `*` for any. May be repeated
+    /// An origin from which browsers may call the API beside Podling's own; `*` for any. May be repeated. Default: none
     #[arg(long = "allow-origin", env = "PODLING_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
 
-    /// Where to write the operator's API key, mode 0600, when the store has no key yet
+    /// Where to write the operator's API key, mode 0600, when the store has no key yet. Default: `operator.key` in
+    /// the data directory
     #[arg(long, env = "PODLING_BOOTSTRAP_KEY_FILE", value_name = "FILE")]
     pub bootstrap_key_file: Option<PathBuf>,
 }
@@ -130,9 +131,13 @@ pub struct RunnerArgs {
     #[arg(long, env = "PODLING_MIN_ISOLATION", value_name = "LEVEL", default_value = "reduced")]
     pub min_isolation: Isolation,
 
-    /// A private host that sources may be fetched from, as HOST or HOST:PORT. May be repeated
+    /// A private host that sources may be fetched from, as HOST or HOST:PORT. May be repeated. Default: none
     #[arg(long = "allow-source", env = "PODLING_ALLOW_SOURCE", value_name = "HOST[:PORT]", value_delimiter = ',')]
     pub allowed_sources: Vec<AllowedSource>,
+
+    /// Copy what commands say to the runners' own logs, beside what the runners have to say. Default: never
+    #[arg(long, env = "PODLING_MIRROR_OUTPUT")]
+    pub mirror_output: bool,
 
     /// How long a command has between SIGTERM and SIGKILL
     #[arg(long, env = "PODLING_GRACE", value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]

@@ -246,6 +246,7 @@ fn runner_program(
         unconfined: args.runners.isolation == IsolationMode::None,
         min_isolation: args.runners.lowest_level(),
         allowed_sources: args.runners.allowed_sources.iter().map(ToString::to_string).collect(),
+        mirror_output: args.runners.mirror_output,
         grace: args.runners.grace,
     }
 }

@@ -55,6 +55,10 @@ pub struct Args {
     #[arg(long)]
     pub allow_source: Vec<AllowedSource>,
 
+    /// Copy what the command says to standard output, as container logs want it
+    #[arg(long)]
+    pub mirror_output: bool,
+
     /// How long the command has between SIGTERM and SIGKILL when the runner itself is told to end
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub grace: Duration,

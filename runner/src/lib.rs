@@ -86,7 +86,9 @@ fn start(args: Args) -> anyhow::Result<i32> {
 /// # Errors
 /// When the runner cannot serve at all; whatever happens to the session is told to the controller instead.
 pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
-    let Args { dir, name, log_dir, controller, uid, isolation, min_isolation, allow_source, grace, .. } = args.clone();
+    let Args {
+        dir, name, log_dir, controller, uid, isolation, min_isolation, allow_source, grace, mirror_output, ..
+    } = args.clone();
     let (log_dir, address) = (log_dir.context("--log-dir is missing")?, controller.context("--controller is missing")?);
     let place = Place {
         dir,
@@ -95,6 +97,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         minimum: min_isolation,
         isolation_none: isolation == IsolationArg::None,
         allowed_sources: allow_source,
+        mirror_output,
     };
     let socket = place.dir.join(ATTACH_SOCKET);
     let listener = grpc::bind(&socket).context("the attach socket cannot be bound")?;

@@ -20,7 +20,7 @@ use crate::{
     install::{fetch, install, one_line},
     program::{Outcome, Programs, abandoned, environment},
     sandbox::{Sandbox, Settings},
-    terminal::{Input, Log, write},
+    terminal::{Input, Log, mirror, write},
 };
 
 /// More reports than one life has: four stages, Running and Ended.
@@ -31,6 +31,8 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(30);
 /// The same after an order to end: time for the last message to those who are not behind.
 const LINGER_ORDERED: Duration = Duration::from_secs(1);
+/// How long the last output may take on its way to our own standard output.
+const MIRROR_TIMEOUT: Duration = Duration::from_secs(2);
 /// The exit code of a command that could not be started.
 const EXIT_COMMAND: i32 = 1;
 
@@ -43,6 +45,8 @@ pub(crate) struct Place {
     pub(crate) minimum: Isolation,
     pub(crate) isolation_none: bool,
     pub(crate) allowed_sources: Vec<AllowedSource>,
+    /// Whether the output is copied to this process's own.
+    pub(crate) mirror_output: bool,
 }
 
 pub(crate) struct Life {
@@ -70,6 +74,10 @@ impl Life {
     pub(crate) async fn live(self) -> End {
         let clerks = Clerks::start(&self);
         let Life { assignment, place, stage, input, orders, registry, controller, hurry } = self;
+        let mut mirrors = JoinSet::new();
+        if place.mirror_output {
+            mirrors.spawn(mirror(Arc::clone(&stage.log), tokio::io::stdout()));
+        }
         let mut start =
             Start { assignment: &assignment, place: &place, stage: &stage, orders: &orders, phases: &clerks.phases };
         let (sandbox, end) = match start.sandbox().await {
@@ -84,7 +92,8 @@ impl Life {
         let ordered = orders.order_now();
         let linger = if ordered.is_some() { LINGER_ORDERED } else { LINGER };
         let settle = clerks.settle(&controller, &stage.log, end.clone(), ordered);
-        tokio::join!(settle, see_off(&registry, linger, &hurry));
+        let mirrored = timeout(MIRROR_TIMEOUT, mirrors.join_next());
+        let ((), (), _) = tokio::join!(settle, see_off(&registry, linger, &hurry), mirrored);
         registry.drain();
         if let Some(sandbox) = sandbox {
             remove(sandbox).await;
@@ -163,7 +172,8 @@ struct Start<'a> {
 
 impl Start<'_> {
     async fn sandbox(&mut self) -> Result<Arc<Sandbox>, End> {
-        let Place { dir, name, uid, minimum, isolation_none, allowed_sources: _ } = self.place.clone();
+        let Place { dir, name, uid, minimum, isolation_none, allowed_sources: _, mirror_output: _ } =
+            self.place.clone();
         let limits = self.assignment.limits;
         let settings = Settings { dir, name, uid, minimum, isolation_none, limits };
         let prepared = tokio::task::spawn_blocking(move || Sandbox::prepare(settings)).await;

@@ -11,6 +11,7 @@
 mod file;
 mod index;
 mod log;
+mod mirror;
 mod reader;
 mod tail;
 mod writer;
@@ -23,6 +24,7 @@ mod tests;
 
 pub(crate) use input::{Input, Keyboard, channel as keyboard};
 pub(crate) use log::{Head, Log};
+pub(crate) use mirror::run as mirror;
 pub(crate) use reader::{CHUNK_BYTES, Cursor, NotKept, ReadError, Start};
 pub(crate) use window::Window;
 pub(crate) use writer::run as write;

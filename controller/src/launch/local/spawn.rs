@@ -39,6 +39,8 @@ pub struct RunnerProgram {
     pub min_isolation: Isolation,
     /// Private hosts that sources may come from, as `HOST` or `HOST:PORT`.
     pub allowed_sources: Vec<String>,
+    /// Whether runners copy what commands say to their own logs.
+    pub mirror_output: bool,
     /// How long a command has between SIGTERM and SIGKILL.
     pub grace: Duration,
 }
@@ -59,6 +61,9 @@ impl RunnerProgram {
         }
         if self.unconfined {
             command.args(["--isolation", "none"]);
+        }
+        if self.mirror_output {
+            command.arg("--mirror-output");
         }
         for source in &self.allowed_sources {
             command.args(["--allow-source", source]);

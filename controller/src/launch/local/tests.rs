@@ -82,6 +82,7 @@ fn start(data: &Path) -> LocalLauncher {
         unconfined: false,
         min_isolation: Isolation::Reduced,
         allowed_sources: vec!["localhost:80".into()],
+        mirror_output: false,
         grace: Duration::from_secs(5),
     };
     LocalLauncher::start(data, program).expect("a launcher")
