@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use podling_e2e::{
-    podling::Podling,
+    podling::{Podling, files_below},
     process::{self, signal, with_argument},
     viewer::{Plain, Viewer},
     wait::until,
@@ -92,4 +92,55 @@ async fn killing_a_runner_leaves_no_process_of_its_command() {
         if left.is_empty() { Ok(()) } else { Err(left) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_runner_that_gets_sigterm_ends_its_command_and_itself_within_the_grace_period() {
+    let podling = Podling::start_with(&["--grace", "3s"]).await;
+    let kind = podling.run("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done").await;
+    let stubborn = podling.run("trap '' TERM; echo ready; while :; do sleep 0.1; done").await;
+    for session in [&kind, &stubborn] {
+        let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+        viewer.sees("ready").await;
+        let runner = runner_of(&session.uid);
+        signal(runner, Signal::TERM);
+        assert_eq!(viewer.to_end().await.code, 1000);
+        until("the runner is gone", Duration::from_secs(8), async || {
+            let left = with_argument(&session.uid.replace('-', ""));
+            if left.is_empty() { Ok(()) } else { Err(left) }
+        })
+        .await;
+        assert_eq!(podling.reaches(&session.uid, "ended").await["end_reason"], "stopped");
+    }
+    assert!(podling.output(&kind.uid).await.contains("bye"));
+    assert_eq!(podling.session(&kind.uid).await["exit_code"], 3);
+}
+
+/// What the runner of a session has written to its own log.
+fn runner_log(podling: &Podling, uid: &str) -> String {
+    let logs = files_below(&podling.data_dir().join("runners"));
+    let own =
+        logs.iter().find(|file| file.ends_with("runner.log") && file.to_string_lossy().contains(&uid.replace('-', "")));
+    std::fs::read_to_string(own.expect("a runner has a log")).expect("it is text")
+}
+
+#[tokio::test]
+async fn terminal_output_is_in_the_runners_own_log_only_when_that_was_asked_for() {
+    for (arguments, mirrors) in
+        [(vec![], false), (vec!["--mirror-output", "--log", "trace"], true), (vec!["--log", "trace"], false)]
+    {
+        let podling = Podling::start_with(&arguments).await;
+        let session = podling.run("echo mirrored-$((40+2)); read x").await;
+        let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+        viewer.sees("mirrored-42").await;
+        if mirrors {
+            until("the copy", Duration::from_secs(10), async || {
+                let log = runner_log(&podling, &session.uid);
+                if log.contains("mirrored-42\r\n") { Ok(()) } else { Err(log.len()) }
+            })
+            .await;
+        }
+        assert_eq!(runner_log(&podling, &session.uid).contains("mirrored-42"), mirrors, "{arguments:?}");
+        assert!(!podling.log().contains("mirrored-42"));
+    }
 }

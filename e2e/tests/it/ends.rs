@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use podling_e2e::{podling::Podling, viewer::Viewer, wait::until};
+use podling_e2e::{
+    podling::{Podling, files_below},
+    viewer::Viewer,
+    wait::until,
+};
 use podling_session::id::AttachNonce;
 use serde_json::{Value, json};
 
@@ -112,15 +116,4 @@ async fn ended_sessions_and_their_logs_are_pruned_without_traffic() {
         if status == 404 && logs.is_empty() { Ok(()) } else { Err((status, logs)) }
     })
     .await;
-}
-
-fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => found.extend(files_below(&entry.path())),
-            _ => found.push(entry.path()),
-        }
-    }
-    found
 }

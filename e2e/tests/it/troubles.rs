@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use podling_e2e::{
-    podling::{Podling, Session},
+    podling::{Podling, Session, files_below},
     viewer::{Plain, Viewer},
     wait::until,
 };
-use podling_session::id::AttachNonce;
+use podling_session::{id::AttachNonce, log::segment_file};
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -135,6 +135,45 @@ async fn the_oldest_output_goes_first_and_whoever_asks_for_it_learns_what_is_lef
     late.type_in("\n").await;
     podling.reaches(&session.uid, "ended").await;
     assert!(podling.output(&session.uid).await.ends_with("the last line\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn while_the_disk_is_full_the_command_goes_on_and_the_gap_is_recorded_and_told() {
+    let podling = Podling::start().await;
+    let session = podling.run("echo ready; read x; seq 1 2000000; echo all said; read x; echo after").await;
+    let mut viewer = attach(&podling, &session).await;
+    viewer.sees("ready").await;
+    // The next file of the log meets a full disk.
+    let files = files_below(&podling.data_dir().join("blobs"));
+    let folder = files.first().and_then(|file| file.parent()).expect("the log has a file");
+    let next = folder.join(segment_file(1));
+    std::os::unix::fs::symlink("/dev/full", &next).expect("a link");
+    viewer.type_in("\n").await;
+    viewer.sees("100").await; // It was typed: a cut may take along what is under way.
+    drop(viewer);
+    until("the command went on", Duration::from_secs(60), async || {
+        let output = podling.output(&session.uid).await;
+        if output.contains("all said") { Ok(()) } else { Err(output.len()) }
+    })
+    .await;
+    std::fs::remove_file(&next).expect("the link is there");
+    let token = podling.token(&session.uid).await;
+    let mut late = Plain::attach(&podling.url, &session.uid, &token).await.expect("a late viewer");
+    late.type_in("\n").await;
+    late.sees("after").await;
+    let ended = podling.reaches(&session.uid, "ended").await;
+    assert_eq!(ended["exit_code"], 0, "{ended}");
+    podling.released(&session.uid, Duration::from_secs(40)).await;
+    let output = podling.output(&session.uid).await;
+    assert!(output.starts_with("ready") && output.contains("\r\n2000000\r\n") && output.ends_with("after\r\n"));
+    assert!(!output.contains("\r\n500000\r\n"), "what the disk refused is lost");
+    let token = podling.token(&session.uid).await;
+    let mut stored = Plain::attach(&podling.url, &session.uid, &token).await.expect("the stored log");
+    assert_eq!(stored.to_end().await.code, 1000, "a viewer of a log with a gap sees it to its end");
+    let store = Connection::open(podling.data_dir().join("podling.db")).expect("the store");
+    let sql = "SELECT count(*) FROM events WHERE uid = ?1 AND kind = 'log.gap'";
+    let events: i64 = store.query_row(sql, [&session.uid], |row| row.get(0)).expect("a count");
+    assert_eq!(events, 1);
 }
 
 #[tokio::test]
