@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use podling_proto::channel::SILENCE;
 use tokio::time::Instant;
 
 use crate::Limits;
@@ -14,6 +15,8 @@ pub(crate) struct Outage {
     /// When the controller last admitted the viewer, or the beginning.
     controller_seen: Instant,
     tries: u32,
+    /// The other side takes connections and says nothing.
+    silent: bool,
     shown: bool,
 }
 
@@ -28,7 +31,18 @@ pub(crate) enum Step {
 
 impl Outage {
     pub(crate) fn new(now: Instant) -> Outage {
-        Outage { began: now, controller_seen: now, tries: 0, shown: false }
+        Outage { began: now, controller_seen: now, tries: 0, silent: false, shown: false }
+    }
+
+    pub(crate) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// An attempt was neither taken nor refused: what was lost had been silent until its connection was given up.
+    pub(crate) fn unanswered(&mut self) {
+        if !std::mem::replace(&mut self.silent, true) {
+            self.began = self.began.checked_sub(SILENCE).unwrap_or(self.began);
+        }
     }
 
     /// The controller knows the session, so that only its runner is away.
@@ -64,6 +78,18 @@ mod tests {
         let pauses: Vec<_> = (0..7).map(|_| outage.step(&Limits::default(), now)).collect();
         let millis = [50, 100, 200, 400, 800, 1000, 1000];
         assert_eq!(pauses, millis.map(|millis| Step::TryAfter(Duration::from_millis(millis))));
+    }
+
+    #[test]
+    fn a_silence_began_before_it_was_noticed() {
+        let (limits, begin) = (Limits::default(), Instant::now() + Duration::from_secs(60));
+        let mut outage = Outage::new(begin);
+        let noticed = begin + Duration::from_secs(2);
+        assert!(matches!(outage.step(&limits, noticed), Step::TryAfter(_)), "a refusal is no silence");
+        outage.unanswered();
+        outage.unanswered();
+        assert_eq!(outage.step(&limits, noticed), Step::Show(SILENCE + Duration::from_secs(2)));
+        assert!(matches!(outage.step(&limits, noticed), Step::TryAfter(_)));
     }
 
     #[test]

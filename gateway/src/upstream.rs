@@ -41,6 +41,9 @@ use crate::{
 
 /// How long a runner may take to answer Attach.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
+/// The same in an outage that the viewer was not told of yet: with the silence that a connection is given up for, it is
+/// what a viewer waits for that word.
+const SHORT_ATTACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A stream that stood for less, and carried nothing, is part of the outage before it.
 const STEADY: Duration = Duration::from_secs(1);
 /// What a viewer is shown while its session cannot be reached.
@@ -173,7 +176,11 @@ impl Upstream {
     }
 
     async fn attach(&mut self, place: Place) -> Option<Event> {
-        match timeout(ATTACH_TIMEOUT, self.open(place)).await {
+        let patience = match &self.outage {
+            Some(outage) if !outage.is_shown() => SHORT_ATTACH_TIMEOUT,
+            _ => ATTACH_TIMEOUT,
+        };
+        match timeout(patience, self.open(place)).await {
             Ok(Ok((stream, connection, opened))) => {
                 self.attached_at = Some(Instant::now());
                 self.state = State::Attached { stream, _connection: connection };
@@ -183,7 +190,12 @@ impl Upstream {
                 Some(ending) => Some(Event::End(ending)),
                 None => self.lose(status.message()),
             },
-            Err(_) => self.lose("no answer to Attach in time"),
+            Err(_) => {
+                if let Some(outage) = &mut self.outage {
+                    outage.unanswered();
+                }
+                self.lose("no answer to Attach in time")
+            }
         }
     }
 

@@ -8,8 +8,12 @@ use tonic::transport::{Channel, Endpoint};
 
 /// How long a connection may take to stand.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A peer that answers no ping for this long is gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// A peer that said nothing for this long is asked whether it is there.
+const PING_AFTER: Duration = Duration::from_secs(3);
+/// A peer that does not answer so much later is gone.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer has been silent by the time a connection to it counts as lost for that reason.
+pub const SILENCE: Duration = PING_AFTER.saturating_add(PING_TIMEOUT);
 /// HTTP/2 windows: large enough that a terminal's credit, and never the transport, decides who waits.
 pub const STREAM_WINDOW: u32 = 4 << 20;
 pub const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -65,8 +69,8 @@ fn endpoint() -> Endpoint {
     // The authority is of no use on a Unix socket, but HTTP/2 wants one.
     Endpoint::from_static("http://podling")
         .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
+        .http2_keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

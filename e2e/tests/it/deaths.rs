@@ -11,6 +11,7 @@ use podling_e2e::{
 use podling_session::id::AttachNonce;
 use rustix::process::Signal;
 use serde_json::json;
+use tokio::time::timeout;
 
 /// The runner process of a session: of those that name its launch, the one that is no sandbox.
 fn runner_of(uid: &str) -> i32 {
@@ -143,4 +144,29 @@ async fn terminal_output_is_in_the_runners_own_log_only_when_that_was_asked_for(
         assert_eq!(runner_log(&podling, &session.uid).contains("mirrored-42"), mirrors, "{arguments:?}");
         assert!(!podling.log().contains("mirrored-42"));
     }
+}
+#[tokio::test]
+async fn a_silent_runner_is_shown_as_unreachable_after_10_s_and_lost_after_60_s_and_one_that_comes_back_is_told_to_stop()
+ {
+    let podling = Podling::start_with(&["--grace", "60s"]).await;
+    let session = podling.run("echo ready; sleep 600").await;
+    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    viewer.sees("ready").await;
+    let runner = runner_of(&session.uid);
+    signal(runner, Signal::STOP);
+    let silent = Instant::now();
+    let shown = timeout(Duration::from_secs(20), async {
+        while !viewer.stages.iter().any(|stage| stage.contains("unreachable")) {
+            assert_eq!(viewer.step().await, None, "the socket stays open");
+        }
+    });
+    shown.await.expect("the viewer is told");
+    assert!((9..20).contains(&silent.elapsed().as_secs()), "shown after {:?}", silent.elapsed());
+    let ended = podling.reaches_within(&session.uid, "ended", Duration::from_secs(75)).await;
+    assert_eq!(ended["end_reason"], "runner-lost");
+    assert!(silent.elapsed() >= Duration::from_secs(58), "lost after {:?}", silent.elapsed());
+    signal(runner, Signal::CONT);
+    podling.released(&session.uid, Duration::from_secs(10)).await;
+    assert_eq!(viewer.to_end().await.code, 1000);
+    assert_eq!(viewer.exit.expect("an exit frame")["reason"], "runner-lost");
 }
