@@ -1,5 +1,6 @@
 //! What every server does around its own work: logs and metrics, signals, health, sockets, problem+json.
 
+mod busy;
 pub mod grpc;
 pub mod health;
 pub mod http;
