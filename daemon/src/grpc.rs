@@ -1,7 +1,11 @@
 //! A gRPC server on a Unix socket that only its own user may open.
 
-use std::{io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
+use rustix::{
+    fs::Mode,
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
+};
 use tokio::{net::UnixListener, time::timeout};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +20,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 const MAX_RESETS: usize = 100_000;
 /// How long calls may take to end once the server drains.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1_024;
 /// The longest path of a Unix socket, `sun_path` less its NUL (unix(7)).
 pub const MAX_SOCKET_PATH: usize = 107;
 
@@ -32,13 +38,14 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // Made closed, then opened to its owner: there is no moment at which another user could connect.
-    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
-    rustix::process::umask(before);
-    let listener = bound?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
+    // The file of a socket gets the mode of the socket itself (unix(7)), so there is no moment at which another user
+    // could connect. Not by the umask: that is the whole process's, and other threads make files meanwhile.
+    let socket =
+        socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    rustix::fs::fchmod(&socket, Mode::RUSR | Mode::WUSR)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    UnixListener::from_std(socket.into())
 }
 
 /// A server with the windows and pings that terminals need.
