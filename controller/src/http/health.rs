@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::{Door, refusal::Refusal};
+use super::{Door, caller::Caller, openapi::MetricsRefusals, refusal::Refusal};
 use crate::core::Core;
 
 /// A dependency that answers later than this is as good as down.
@@ -102,12 +102,12 @@ pub(super) async fn servez(State(door): State<Arc<Door>>) -> (StatusCode, &'stat
     }
 }
 
-/// Metrics in the text format of Prometheus.
+/// Metrics in the text format of Prometheus. They tell how much the others do, so strangers do not get them.
 #[utoipa::path(
-    get, path = "/metrics", tag = "operations", security(()),
-    responses((status = 200, description = "All metrics", body = String)),
+    get, path = "/metrics", tag = "operations",
+    responses((status = 200, description = "All metrics", body = String), MetricsRefusals),
 )]
-pub(super) async fn metrics(State(door): State<Arc<Door>>) -> Response {
+pub(super) async fn metrics(State(door): State<Arc<Door>>, _: Caller) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], door.metrics.render()).into_response()
 }

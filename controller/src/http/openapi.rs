@@ -52,6 +52,8 @@ refusals! {
     CreateRefusals = [400, 401, 403, 408, 409, 413, 415, 429, 500, 503];
     /// Of the reading of a log.
     LogRefusals = [400, 401, 403, 404, 410, 500, 503];
+    /// Of the reading of metrics.
+    MetricsRefusals = [401, 403, 500, 503];
 }
 
 fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {

@@ -56,9 +56,10 @@ async fn without_the_right_key_nobody_is_served() {
     for (name, value) in [("authorization", format!("Bearer {}", app.key)), ("x-api-key", app.key.clone())] {
         assert_eq!(send(app.bare(Method::GET, "/api/sessions").header(name, value)).await.status(), 200);
     }
+    assert_eq!(send(app.bare(Method::GET, "/metrics")).await.status(), 401);
     // What is wrong with a request is told only to those who may make it.
     assert_eq!(answer(app.bare(Method::POST, "/api/sessions").body("{")).await.0, 401);
-    let metrics = send(app.bare(Method::GET, "/metrics")).await.text().await.expect("text");
+    let metrics = send(app.request(Method::GET, "/metrics")).await.text().await.expect("text");
     assert!(metrics.contains("podling_auth_failures_total{reason=\"invalid-key\"}"), "{metrics}");
 }
 

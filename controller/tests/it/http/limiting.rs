@@ -40,7 +40,7 @@ async fn the_sixth_create_within_a_minute_is_refused_and_only_good_ones_count() 
     assert_eq!(problem["retryAfter"].to_string(), wait);
     assert!(problem["error"].is_string());
     assert_eq!(app.count().await, 5);
-    let metrics = send(app.bare(Method::GET, "/metrics")).await.text().await.expect("text");
+    let metrics = send(app.request(Method::GET, "/metrics")).await.text().await.expect("text");
     for name in ["podling_rate_limit_hits_total{limit=\"create\"}", "podling_sessions_created_total"] {
         assert!(metrics.contains(name), "{name} is not in {metrics}");
     }
