@@ -13,6 +13,10 @@ use super::Refused;
 
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
+/// What proxies add. One that adds none of them and sends a loopback `Host` cannot be told from the owner.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
 /// The owner of the machine, at one loopback port.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalOwner {
@@ -40,8 +44,13 @@ impl<'a> Visit<'a> {
             (None, None, authority) => authority,
             _ => None,
         };
-        let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("unreadable"));
-        let forwarded = ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = match (origins.next(), origins.next()) {
+            (None, _) => None,
+            (Some(origin), None) => Some(origin.to_str().unwrap_or("unreadable")),
+            (Some(_), Some(_)) => Some("several"),
+        };
+        let forwarded = FORWARDED.iter().any(|name| headers.contains_key(*name));
         Visit { peer: peer.map(|Peer(address)| address.ip()), host, origin, forwarded }
     }
 }
@@ -123,7 +132,22 @@ mod tests {
         let peer = Some(Peer(([127, 0, 0, 1], 1).into()));
         assert!(owner.admit(&Visit::of(&headers, peer, None)).is_ok());
         assert!(owner.admit(&Visit::of(&headers, peer, Some("evil.example"))).is_err());
-        headers.insert("x-forwarded-for", "192.0.2.1".parse().expect("a value"));
+        for name in FORWARDED {
+            let mut headers = headers.clone();
+            headers.insert(name, "192.0.2.1".parse().expect("a value"));
+            assert!(owner.admit(&Visit::of(&headers, peer, None)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_two_origins_none_counts() {
+        let owner = LocalOwner::at(([127, 0, 0, 1], 8080).into()).expect("a loopback bind");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "localhost:8080".parse().expect("a value"));
+        headers.append(header::ORIGIN, "http://localhost:8080".parse().expect("a value"));
+        let peer = Some(Peer(([127, 0, 0, 1], 1).into()));
+        assert!(owner.admit(&Visit::of(&headers, peer, None)).is_ok());
+        headers.append(header::ORIGIN, "http://evil.example".parse().expect("a value"));
         assert!(owner.admit(&Visit::of(&headers, peer, None)).is_err());
     }
 
