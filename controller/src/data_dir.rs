@@ -15,6 +15,8 @@ pub enum DataDirError {
     File(PathBuf, #[source] io::Error),
     #[error("{} is in use by another process of Podling", .0.display())]
     InUse(PathBuf),
+    #[error("{} must belong to the user who runs this, and nobody else may write to it", .0.display())]
+    NotOurs(PathBuf),
     #[error("{} must be a plain file of 32 bytes with mode 0600", .0.display())]
     NotAKey(PathBuf),
 }
@@ -31,13 +33,18 @@ impl DataDir {
     /// Makes the directory if there is none, and claims it.
     ///
     /// # Errors
-    /// When it cannot be made, or another process has it.
+    /// When it cannot be made, others may write to it, or another process has it.
     pub fn claim(path: &Path) -> Result<DataDir, DataDirError> {
         let at = |error| DataDirError::File(path.to_owned(), error);
         for directory in [path.to_owned(), path.join("keys"), path.join("blobs")] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
         }
         let root = path.canonicalize().map_err(at)?;
+        // Whoever else may write here could put files of their own in place of ours.
+        let about = std::fs::metadata(&root).map_err(at)?;
+        if about.mode() & 0o022 != 0 || about.uid() != rustix::process::geteuid().as_raw() {
+            return Err(DataDirError::NotOurs(root));
+        }
         let claim = claim(&root.join("lock")).map_err(at)?.ok_or_else(|| DataDirError::InUse(root.clone()))?;
         Ok(DataDir { root, _claim: claim })
     }
@@ -118,6 +125,18 @@ mod tests {
         assert!(matches!(DataDir::claim(&path), Err(DataDirError::InUse(_))));
         drop(first);
         DataDir::claim(&path).expect("free again");
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_refused() {
+        let root = tempfile::tempdir().expect("a directory");
+        for (mode, good) in [(0o755, true), (0o700, true), (0o775, false), (0o777, false), (0o1777, false)] {
+            std::fs::set_permissions(root.path(), PermissionsExt::from_mode(mode)).expect("ours");
+            match DataDir::claim(root.path()) {
+                Ok(_) => assert!(good, "{mode:o}"),
+                Err(error) => assert!(!good && matches!(error, DataDirError::NotOurs(_)), "{mode:o}: {error}"),
+            }
+        }
     }
 
     #[test]
