@@ -83,6 +83,10 @@ pub fn verify(token: &str, keys: &JwkSet, expected: &Expected<'_>) -> Result<Cla
     if header.alg != Algorithm::RS256 {
         return Err(TokenError::Signature);
     }
+    // We know no extension, so none that must be understood can be (RFC 7515, 4.1.11).
+    if header.crit.is_some() {
+        return Err(TokenError::Malformed);
+    }
     let kid = header.kid.ok_or(TokenError::Malformed)?;
     let jwk = keys.find(&kid).ok_or(TokenError::UnknownKey)?;
     let key = DecodingKey::from_jwk(jwk).map_err(|_| TokenError::Signature)?;
