@@ -48,6 +48,7 @@ const SHORT_ATTACH_TIMEOUT: Duration = Duration::from_secs(2);
 const STEADY: Duration = Duration::from_secs(1);
 /// What a viewer is shown while its session cannot be reached.
 const UNREACHABLE: &str = "unreachable";
+const DAMAGED: &str = "the terminal log is damaged";
 
 /// What happens to a viewer, in order. `End` is the last.
 #[derive(Debug)]
@@ -335,6 +336,8 @@ fn ending(status: &Status) -> Option<Ending> {
             let detail = format!("{}: {}", Refusal::BadRequest.message(), status.message());
             Refused { refusal: Refusal::BadRequest, detail, field: None }
         }
+        // Trying again would find the same damage.
+        Code::DataLoss => return Some(Ending::Closed { code: close::PRUNED, reason: DAMAGED.to_owned() }),
         Code::OutOfRange => {
             return Some(Ending::Closed { code: close::FELL_OFF, reason: status.message().to_owned() });
         }
@@ -359,6 +362,7 @@ mod tests {
         assert_eq!(code(Code::ResourceExhausted), Some(4429));
         assert_eq!(code(Code::OutOfRange), Some(4411));
         assert_eq!(code(Code::FailedPrecondition), Some(4410));
+        assert_eq!(code(Code::DataLoss), Some(4410));
         assert_eq!(code(Code::Unimplemented), Some(4400));
     }
 }
