@@ -118,8 +118,9 @@ const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWCGROUP,
 ];
 
-/// Both type into a terminal: somebody else's, when a descriptor of it was inherited.
-const TERMINAL_INJECTION: [u64; 2] = [0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */];
+/// The first two type into a terminal: somebody else's, when a descriptor of it was inherited. The last puts another
+/// line discipline on one, for which many kernels load drivers of modems that nobody has looked after for decades.
+const TERMINAL_CALLS: [u64; 3] = [0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */, 0x5423 /* TIOCSETD */];
 
 /// What `personality(2)` may be asked for: Linux, Linux on 32 bits, each also with the old `uname`, and the question
 /// itself. The others weaken the memory layout of what is executed next.
@@ -131,7 +132,7 @@ const SOCKET_FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6,
 fn forbidden() -> Result<Rules, BackendError> {
     let mut rules = always(FORBIDDEN);
     rules.insert(libc::SYS_clone, any_flag(0, &NAMESPACES)?);
-    rules.insert(libc::SYS_ioctl, any_of(1, &TERMINAL_INJECTION)?);
+    rules.insert(libc::SYS_ioctl, any_of(1, &TERMINAL_CALLS)?);
     rules.insert(libc::SYS_personality, none_of(0, &PERSONALITIES)?);
     Ok(rules)
 }

@@ -38,6 +38,7 @@ async fn ways_out_of_a_process_are_closed() {
     check("pidfd_getfd", libc::SYS_pidfd_getfd, "0, 0, 0").await;
     check("typing into the terminal", libc::SYS_ioctl, "0, 0x5412, $x").await;
     check("the same with garbage above 32 bits", libc::SYS_ioctl, "0, 0x100005412, $x").await;
+    check("another line discipline", libc::SYS_ioctl, "0, 0x5423, $x").await;
     check("executable stacks", libc::SYS_personality, "0x400000").await;
     refused(&fixture, "clone3", libc::SYS_clone3, "0, 0", libc::ENOSYS).await;
     refused(&fixture, "io_uring", libc::SYS_io_uring_setup, "1, 0", libc::ENOSYS).await;
