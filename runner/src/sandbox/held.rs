@@ -8,14 +8,18 @@ use rustix::process::Pid;
 /// to be done within seconds.
 const MAX_OPEN: usize = 500_000;
 
+/// Files that a process has open, and those that it maps without holding them open. The second need a right of root's
+/// (proc_pid_map_files(5)); without it they are not seen.
+const FOLDERS: [&str; 2] = ["fd", "map_files"];
+
 /// What such files of `processes` take up on the file system of `disk`, in bytes; `u64::MAX` when there are too many
-/// to look at. What a process maps without holding it open is not seen.
+/// to look at. Not seen are those on their way through a Unix socket, which no process has.
 pub(super) fn held_bytes(processes: &[Pid], disk: &Path) -> io::Result<u64> {
     let device = fs::metadata(disk)?.dev();
     let (mut bytes, mut seen, mut looked_at) = (0, HashSet::new(), 0);
-    for pid in processes {
+    for (pid, folder) in processes.iter().flat_map(|pid| FOLDERS.map(|folder| (pid, folder))) {
         // A process that has ended holds nothing.
-        let Ok(open) = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())) else { continue };
+        let Ok(open) = fs::read_dir(format!("/proc/{}/{folder}", pid.as_raw_nonzero())) else { continue };
         for descriptor in open.flatten() {
             looked_at += 1;
             if looked_at > MAX_OPEN {

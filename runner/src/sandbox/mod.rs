@@ -37,7 +37,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
 };
 
 use podling_session::{id::LaunchName, session::Isolation, spec::Limits};
@@ -131,7 +131,7 @@ impl Sandbox {
         let means = Means { walls: !settings.isolation_none, own_user: uid.is_some(), limits: cgroup.is_some() };
         let Settings { dir, name, minimum, limits, .. } = settings;
         let disk = Disk::at(&dir);
-        let watch = Arc::new(Watch { cgroup, disk, disk_bytes: limits.disk_bytes });
+        let watch = Arc::new(Watch { cgroup, disk, disk_bytes: limits.disk_bytes, blind: AtomicU32::new(0) });
         let level = means.require(minimum).or_else(|refusal| watch.discard().and(Err(refusal)))?;
         watch.disk.create().map_err(setup("making the places of the command"))?;
         walls.write_profile(&watch.disk.home).map_err(setup("making the places of the command"))?;

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,6 +18,8 @@ const DISK_EVERY: Duration = Duration::from_secs(1);
 /// A tree that takes long to look at is looked at less often, so that this share of one processor is the most that a
 /// command makes the runner spend on it.
 const DISK_DUTY: u32 = 3;
+/// So many looks in a row that fail count as a full disk: a command that could keep us from looking would have no limit.
+const MAX_BLIND: u32 = 10;
 
 /// A limit that was passed, after which nothing of the sandbox goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(super) struct Watch {
     pub cgroup: Option<Cgroup>,
     pub disk: Disk,
     pub disk_bytes: u64,
+    /// Looks at the disk that failed since the last one that did not.
+    pub blind: AtomicU32,
 }
 
 impl Watch {
@@ -46,11 +53,17 @@ impl Watch {
     }
 
     pub(super) fn disk(&self) -> Option<Breach> {
-        let used = self.used_bytes().unwrap_or_else(|error| {
-            warn!(%error, "the size of the sandbox's disk cannot be told: {error}");
-            0
-        });
-        (used >= self.disk_bytes).then_some(Breach::DiskFull)
+        let full = match self.used_bytes() {
+            Ok(used) => {
+                self.blind.store(0, Ordering::Relaxed);
+                used >= self.disk_bytes
+            }
+            Err(error) => {
+                warn!(%error, "the size of the sandbox's disk cannot be told: {error}");
+                self.blind.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_BLIND
+            }
+        };
+        full.then_some(Breach::DiskFull)
     }
 
     fn used_bytes(&self) -> io::Result<u64> {
@@ -79,5 +92,24 @@ async fn repeat(watch: &Arc<Watch>, look: fn(&Watch) -> Option<Breach>, every: D
             return breach;
         }
         tokio::time::sleep(every.max(started.elapsed() * DISK_DUTY)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_cannot_be_looked_at_counts_as_full_before_long() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let disk = Disk::at(dir.path());
+        let watch = Watch { cgroup: None, disk: disk.clone(), disk_bytes: 1 << 20, blind: AtomicU32::new(0) };
+        let looks = |count| (0..count).map(|_| watch.disk()).collect::<Vec<_>>();
+        assert!(looks(MAX_BLIND - 1).iter().all(Option::is_none));
+        disk.create().expect("ours");
+        assert_eq!(watch.disk(), None);
+        std::fs::remove_dir_all(&disk.root).expect("ours");
+        assert!(looks(MAX_BLIND - 1).iter().all(Option::is_none), "one good look starts the count anew");
+        assert_eq!(watch.disk(), Some(Breach::DiskFull));
     }
 }

@@ -92,6 +92,22 @@ async fn files_without_a_name_count() {
 }
 
 #[tokio::test]
+async fn files_that_are_mapped_and_neither_named_nor_open_count() {
+    let fixture = Fixture::with(|settings| settings.limits.disk_bytes = 8 << 20);
+    if !is_limited(&fixture) {
+        return;
+    }
+    let map = libc::SYS_mmap;
+    let fill = format!(
+        "exec perl -e '$| = 1; for (1..3) {{ open F, \"+>x\"; syswrite F, \"x\" x 4000000; \
+         syscall({map}, 0, 4096, 1, 1, fileno F, 0) > 0 or die; unlink \"x\"; close F }} print \"full\"; sleep 1000'"
+    );
+    let (_child, screen) = fixture.start(&fill).await;
+    screen.until("full").await;
+    assert_eq!(breach(&fixture).await, Breach::DiskFull);
+}
+
+#[tokio::test]
 async fn one_file_cannot_be_larger_than_the_disk() {
     let fixture = Fixture::with(|settings| settings.limits.disk_bytes = 8 << 20);
     let (code, _) = fixture.run("exec head -c 100000000 /dev/zero > big").await;
