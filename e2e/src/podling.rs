@@ -33,6 +33,9 @@ pub struct Podling {
     child: Option<Child>,
     home: TempDir,
     arguments: Vec<String>,
+    listen: String,
+    /// Another user than the test's own; needs root.
+    user: Option<u32>,
     pub url: String,
     pub http: reqwest::Client,
 }
@@ -46,16 +49,40 @@ impl Podling {
     }
 
     pub async fn start_with(arguments: &[&str]) -> Podling {
+        let mut podling = Podling::prepare(arguments);
+        podling.restart().await;
+        podling
+    }
+
+    /// On another address than loopback.
+    pub async fn start_at(listen: &str, arguments: &[&str]) -> Podling {
+        let mut podling = Podling::prepare(arguments);
+        listen.clone_into(&mut podling.listen);
+        podling.restart().await;
+        podling
+    }
+
+    /// As this user, from a copy of the binary that it may read, in a folder that it owns. The test is root.
+    pub async fn start_as(user: u32, arguments: &[&str]) -> Podling {
+        let mut podling = Podling::prepare(arguments);
+        podling.user = Some(user);
+        std::fs::copy(binary(), podling.home.path().join("podling")).expect("room for a copy");
+        std::os::unix::fs::chown(podling.home.path(), Some(user), Some(user)).expect("the test is root");
+        podling.restart().await;
+        podling
+    }
+
+    fn prepare(arguments: &[&str]) -> Podling {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build();
-        let mut podling = Podling {
+        Podling {
             child: None,
             home: tempfile::Builder::new().prefix("podling-e2e-").tempdir().expect("a temporary folder"),
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            listen: "127.0.0.1:0".to_owned(),
+            user: None,
             url: String::new(),
             http: http.expect("a client without TLS files always builds"),
-        };
-        podling.restart().await;
-        podling
+        }
     }
 
     /// Starts it again, on the port that it had.
@@ -64,10 +91,18 @@ impl Podling {
     }
 
     async fn spawn(&mut self) -> anyhow::Result<()> {
-        let listen = self.url.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned();
+        let listen = self.url.strip_prefix("http://").unwrap_or(&self.listen).to_owned();
         let log = std::fs::OpenOptions::new().append(true).create(true).open(self.log_file())?;
         let said = std::fs::File::create(self.home.path().join("podling.out"))?;
-        let mut child = Command::new(binary())
+        let mut command = match self.user {
+            Some(user) => {
+                let mut command = Command::new(self.home.path().join("podling"));
+                command.uid(user).gid(user).env("HOME", self.home.path()).current_dir(self.home.path());
+                command
+            }
+            None => Command::new(binary()),
+        };
+        let mut child = command
             .args(["up", "--listen", &listen])
             .arg("--data-dir")
             .arg(self.data_dir())

@@ -1,5 +1,6 @@
 //! What users see, end to end: the built binary, real sockets, a real browser, real signals.
 
+mod attacks;
 mod control;
 mod deaths;
 mod documents;
