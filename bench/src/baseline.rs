@@ -21,8 +21,11 @@ impl Pty {
         let pty = openpty(None, None)?;
         let slave = File::from(pty.user);
         let (program, arguments) = words.split_first().context("a command has a name")?;
+        // The environment of a session's command: nobody's profile is read on one side only.
         let child = Command::new(program)
             .args(arguments)
+            .env_clear()
+            .envs([("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/nonexistent"), ("TERM", "xterm-256color")])
             .stdin(Stdio::from(slave.try_clone()?))
             .stdout(Stdio::from(slave.try_clone()?))
             .stderr(Stdio::from(slave))

@@ -41,7 +41,9 @@ pub async fn upgrade(url: &str, path: &str, subprotocols: &[&str]) -> Upgrade {
         let value = HeaderValue::from_str(&subprotocols.join(", ")).expect("tokens are visible ASCII");
         request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
     }
-    match timeout(ANSWER, tokio_tungstenite::connect_async(request)).await.expect("the upgrade is answered in time") {
+    // Without Nagle's delay, as browsers do: a key would wait for the acknowledgement of the frame before it.
+    let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
+    match timeout(ANSWER, connecting).await.expect("the upgrade is answered in time") {
         Ok((socket, _)) => Upgrade::Open(Box::new(socket)),
         Err(Error::Http(response)) => {
             let body = response.body().as_deref().and_then(|body| serde_json::from_slice(body).ok());
