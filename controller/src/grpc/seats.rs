@@ -134,20 +134,8 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
-    use podling_session::{id::AttachNonce, token::Scope};
-
     use super::*;
-
-    fn grant(session: Uid) -> Grant {
-        Grant {
-            session,
-            viewer: ViewerId::new(),
-            nonce: AttachNonce::random(),
-            generation: 0,
-            issued_at: Timestamp::now(),
-            scope: Scope::ReadOnly,
-        }
-    }
+    use crate::logs::runner::grant;
 
     #[tokio::test]
     async fn a_new_stream_of_a_viewer_waits_until_its_older_is_closed() {

@@ -8,7 +8,7 @@ pub(crate) mod gap;
 pub(crate) mod pace;
 pub mod place;
 pub mod read;
-mod runner;
+pub(crate) mod runner;
 mod settle;
 
 use std::{
