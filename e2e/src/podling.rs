@@ -167,6 +167,11 @@ impl Podling {
 
     async fn end(&mut self, signal: Signal) -> ExitStatus {
         process::signal(self.pid(), signal);
+        self.ended().await
+    }
+
+    /// How it ended; it was told to.
+    pub async fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("podling runs");
         timeout(STOP, child.wait()).await.expect("podling ends in time").expect("a child can be waited for")
     }

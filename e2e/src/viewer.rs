@@ -20,6 +20,8 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, protocol::CloseFrame},
 };
 
+use crate::podling::{Podling, Session};
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long any single answer may take.
@@ -77,6 +79,11 @@ pub struct Viewer {
 }
 
 impl Viewer {
+    /// Attaches with the token that a session came with.
+    pub async fn of(podling: &Podling, session: &Session) -> Viewer {
+        Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await
+    }
+
     /// Attaches with a session token and a nonce, from the first kept byte.
     pub async fn attach(url: &str, uid: &str, token: &str, nonce: AttachNonce) -> Viewer {
         let nonce = format!("nonce.{nonce}");

@@ -3,8 +3,13 @@
 use std::time::Duration;
 
 use podling_e2e::{podling::Podling, process, viewer::Viewer, wait::until};
-use podling_session::id::AttachNonce;
+use rustix::process::Signal;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 #[tokio::test]
 async fn sessions_are_listed_by_phase_and_label_and_end_when_they_are_stopped_or_deleted() {
@@ -17,7 +22,7 @@ async fn sessions_are_listed_by_phase_and_label_and_end_when_they_are_stopped_or
     assert_eq!(page["sessions"].as_array().map(Vec::len), Some(1), "{page}");
     assert_eq!(page["sessions"][0]["id"], "gone");
 
-    let mut viewer = Viewer::attach(&podling.url, &gone.uid, &gone.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &gone).await;
     let (status, _) = podling.delete("/api/sessions/gone").await;
     assert!(status.is_success());
     assert_eq!(podling.get("/api/sessions/gone").await.0, 404);
@@ -52,7 +57,7 @@ async fn health_metrics_keys_and_the_api_description_are_served() {
 async fn sigterm_drains_and_leaves_nothing_behind() {
     let mut podling = Podling::start().await;
     let session = podling.run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done").await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     let data_dir = podling.data_dir().display().to_string();
     let status = podling.terminate().await;
@@ -82,4 +87,37 @@ async fn the_demo_shows_the_sample_agent_and_its_link() {
         assert!(podling.said().contains(part), "{part} is not shown by the command");
     }
     assert!(podling.said().contains(&format!("/ws/{uid}?token=")), "the link is printed");
+}
+
+#[tokio::test]
+async fn sigterm_finishes_the_requests_that_are_under_way() {
+    let mut podling = Podling::start().await;
+    let session = podling.run("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.1; done").await;
+    let mut viewer = Viewer::of(&podling, &session).await;
+    viewer.sees("ready").await;
+    let log = podling.http.get(format!("{}/api/sessions/{}/log?follow=true", podling.url, session.uid)).send();
+    let log = log.await.expect("an answer");
+    let host = podling.url.trim_start_matches("http://");
+    let mut upload = TcpStream::connect(host).await.expect("a connection");
+    let body = r#"{"command":"true"}"#;
+    let head = format!("POST /api/sessions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json");
+    let begun = format!("{head}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{}", body.len(), &body[..9]);
+    upload.write_all(begun.as_bytes()).await.expect("the half of a request");
+    // Answered after it: the half before was read, too.
+    assert_eq!(podling.get("/healthz").await.0, 200);
+    process::signal(podling.pid(), Signal::TERM);
+    until("no more traffic is wanted", Duration::from_secs(5), async || {
+        match podling.get("/servez").await.0.as_u16() {
+            503 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    upload.write_all(&body.as_bytes()[9..]).await.expect("the other half");
+    let mut answer = String::new();
+    timeout(Duration::from_secs(20), upload.read_to_string(&mut answer)).await.expect("an answer").expect("text");
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    let followed = log.text().await.expect("the whole log, properly ended");
+    assert!(followed.ends_with("bye\r\n"), "{followed:?}");
+    assert!(podling.ended().await.success(), "{}", podling.log());
 }

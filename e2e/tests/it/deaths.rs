@@ -8,7 +8,6 @@ use podling_e2e::{
     viewer::{Plain, Viewer},
     wait::until,
 };
-use podling_session::id::AttachNonce;
 use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::timeout;
@@ -26,7 +25,7 @@ fn runner_of(uid: &str) -> i32 {
 async fn when_the_runner_is_killed_viewers_get_a_last_line_and_a_close_within_10_s() {
     let podling = Podling::start().await;
     let session = podling.run("echo ready; sleep 600").await;
-    let mut framed = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut framed = Viewer::of(&podling, &session).await;
     framed.sees("ready").await;
     let token = podling.token(&session.uid).await;
     let mut plain = Plain::attach(&podling.url, &session.uid, &token).await.expect("a second viewer");
@@ -67,7 +66,7 @@ async fn when_podling_is_killed_no_runner_outlives_it_by_10_s() {
 async fn a_session_goes_on_when_podling_is_killed_and_comes_back_at_once() {
     let mut podling = Podling::start().await;
     let session = podling.run("echo ready $$; read x; echo got $x; exit 4").await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     podling.kill().await;
     let offset = viewer.offset;
@@ -85,7 +84,7 @@ async fn a_session_goes_on_when_podling_is_killed_and_comes_back_at_once() {
 async fn killing_a_runner_leaves_no_process_of_its_command() {
     let podling = Podling::start().await;
     let session = podling.run("for n in 1 2 3; do (setsid sleep 4242 &) ; done; echo ready; sleep 4242").await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     signal(runner_of(&session.uid), Signal::KILL);
     until("no sleep is left", Duration::from_secs(10), async || {
@@ -101,7 +100,7 @@ async fn a_runner_that_gets_sigterm_ends_its_command_and_itself_within_the_grace
     let kind = podling.run("trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done").await;
     let stubborn = podling.run("trap '' TERM; echo ready; while :; do sleep 0.1; done").await;
     for session in [&kind, &stubborn] {
-        let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+        let mut viewer = Viewer::of(&podling, session).await;
         viewer.sees("ready").await;
         let runner = runner_of(&session.uid);
         signal(runner, Signal::TERM);
@@ -132,7 +131,7 @@ async fn terminal_output_is_in_the_runners_own_log_only_when_that_was_asked_for(
     {
         let podling = Podling::start_with(&arguments).await;
         let session = podling.run("echo mirrored-$((40+2)); read x").await;
-        let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+        let mut viewer = Viewer::of(&podling, &session).await;
         viewer.sees("mirrored-42").await;
         if mirrors {
             until("the copy", Duration::from_secs(10), async || {
@@ -150,7 +149,7 @@ async fn a_silent_runner_is_shown_as_unreachable_after_10_s_and_lost_after_60_s_
  {
     let podling = Podling::start_with(&["--grace", "60s"]).await;
     let session = podling.run("echo ready; sleep 600").await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     let runner = runner_of(&session.uid);
     signal(runner, Signal::STOP);

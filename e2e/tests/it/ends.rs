@@ -44,7 +44,7 @@ async fn a_failed_install_a_wrong_checksum_and_a_missing_source_end_the_session_
 async fn without_exit_on_job_the_session_stays_attachable_until_it_is_stopped() {
     let podling = Podling::start().await;
     let session = podling.create(json!({ "command": "echo done; exit 3", "exit_on_job": false })).await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("done").await;
     let token = podling.token(&session.uid).await;
     let mut late = Viewer::attach(&podling.url, &session.uid, &token, AttachNonce::random()).await;
@@ -70,7 +70,7 @@ async fn a_session_ends_at_its_deadline_and_when_it_is_idle() {
 async fn a_memory_hog_a_full_disk_and_a_fork_bomb_are_held_and_a_neighbour_stays_quick() {
     let podling = Podling::start().await;
     let neighbour = podling.run("while read -r x; do echo \"echo $x\"; done").await;
-    let mut viewer = Viewer::attach(&podling.url, &neighbour.uid, &neighbour.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &neighbour).await;
     let idle = echo_time(&mut viewer, "warm", 40).await;
 
     let hog = json!({ "command": "x=$(head -c 400M /dev/zero | tr '\\0' x); echo survived; sleep 600", "limits": { "memory_bytes": 64 << 20 } });

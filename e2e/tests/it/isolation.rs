@@ -3,7 +3,6 @@
 use std::{net::TcpListener, time::Duration};
 
 use podling_e2e::{podling::Podling, process::with_argument, viewer::Viewer};
-use podling_session::id::AttachNonce;
 use serde_json::{Value, json};
 
 /// Runs a command to its end and gives what it said.
@@ -110,7 +109,7 @@ async fn a_session_has_a_user_of_its_own_the_environment_it_was_given_and_its_le
 async fn a_session_sees_nothing_of_another() {
     let podling = Podling::start().await;
     let first = podling.run("echo private > /work/file; echo private > /tmp/file; echo ready; exec sleep 98765").await;
-    let mut viewer = Viewer::attach(&podling.url, &first.uid, &first.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &first).await;
     viewer.sees("ready").await;
     let output = says(&podling, "cat /work/file /tmp/file; cat /proc/*/cmdline | tr '\\0' ' ' | grep 98765 | grep -v grep; find / -name file -newermt '-1 hour' -not -path '/proc/*' 2>/dev/null | grep -E '^/(work|tmp)'; echo looked").await;
     assert!(output.contains("looked") && !output.contains("private\r"), "{output}");

@@ -1,7 +1,6 @@
 //! Every byte, through cuts.
 
 use podling_e2e::{podling::Podling, viewer::Viewer};
-use podling_session::id::AttachNonce;
 use rand::RngExt;
 
 #[tokio::test]
@@ -13,7 +12,7 @@ async fn two_hundred_thousand_lines_pass_ten_random_cuts_with_none_missing_and_n
     cuts.sort_unstable();
     println!("cuts at {cuts:?}");
     let mut output = Vec::new();
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     for cut in cuts {
         while viewer.offset <= cut || viewer.resume.is_none() {
             assert!(viewer.step().await.is_none(), "closed before {cut} at {}", viewer.offset);

@@ -5,6 +5,7 @@ mod control;
 mod deaths;
 mod documents;
 mod ends;
+mod help;
 mod inputs;
 mod isolation;
 mod lossless;

@@ -69,7 +69,7 @@ async fn a_program_that_ended_before_the_page_opened_is_still_seen_also_after_ki
     let session = podling.run("echo hi").await;
     podling.reaches(&session.uid, "ended").await;
     podling.released(&session.uid, Duration::from_secs(30)).await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     let closed = viewer.to_end().await;
     assert_eq!((closed.code, viewer.text().as_str()), (1000, "hi\r\n"));
     assert_eq!(viewer.exit.as_ref().expect("an exit frame")["exit_code"], 0);
@@ -89,7 +89,7 @@ async fn a_program_that_ended_before_the_page_opened_is_still_seen_also_after_ki
 async fn typing_resizing_and_watching_reach_one_terminal() {
     let podling = Podling::start().await;
     let session = podling.run("tput colors; while read -r x; do echo \"got $x $(stty size)\"; done").await;
-    let mut first = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut first = Viewer::of(&podling, &session).await;
     first.sees("256").await;
     first.type_in("one\n").await;
     first.sees("got one 24 80").await;
@@ -110,7 +110,7 @@ async fn typing_resizing_and_watching_reach_one_terminal() {
 async fn a_closed_tab_interrupts_nothing_and_a_new_token_comes_back_to_the_same_pty() {
     let podling = Podling::start().await;
     let session = podling.run("echo pid $$; read x; echo still pid $$").await;
-    let mut first = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut first = Viewer::of(&podling, &session).await;
     first.sees("pid ").await;
     drop(first);
     let token = podling.token(&session.uid).await;
@@ -128,4 +128,13 @@ async fn a_program_that_asks_for_the_cursor_is_typed_into_by_nobodys_browser() {
     browser::scenario("queries", &[&session.terminal_url, &podling.url]).await;
     let output = podling.output(&session.uid).await;
     assert!(output.contains("ready") && !output.contains("^["), "nothing was typed: {output:?}");
+}
+
+#[tokio::test]
+async fn a_click_in_the_page_reaches_a_program_that_asked_for_the_mouse() {
+    let podling = Podling::start().await;
+    let command = "echo colours $(tput colors); stty raw -echo; printf '\\033[?1000h\r\nclick me\r\n'; \
+        head -c 4 | od -An -c | sed 's/^ *//; s/  *$/ space/; s/  */ /g'; sleep 600";
+    let session = podling.run(command).await;
+    browser::scenario("mouse", &[&session.terminal_url, &podling.url]).await;
 }

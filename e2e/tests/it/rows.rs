@@ -7,7 +7,6 @@ use podling_e2e::{
     podling::Podling,
     viewer::{Plain, Viewer},
 };
-use podling_session::id::AttachNonce;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -72,7 +71,7 @@ async fn a_session_that_cannot_start_in_time_ends_with_its_cause_and_leaves_noth
     let podling = Podling::start_with(&["--allow-source", &source, "--start-deadline", "2s"]).await;
     let body = json!({ "command": "echo ran", "code_url": server.url("/slow.tar.gz") });
     let session = podling.create(body).await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     let ended = podling.reaches_within(&session.uid, "ended", Duration::from_secs(10)).await;
     assert_eq!((&ended["end_reason"], &ended["exit_code"]), (&json!("start-deadline"), &Value::Null));
     assert!(ended["detail"].as_str().is_some_and(|detail| detail.ends_with('.')), "{ended}");
@@ -141,7 +140,7 @@ async fn log(podling: &Podling, uid: &str, query: &str) -> Response {
 async fn a_log_is_read_from_an_offset_and_as_text_while_it_grows_and_afterwards() {
     let podling = Podling::start().await;
     let session = podling.run("printf '\\033[1;31mred\\033[0m plain\\n'; read x; echo more").await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("plain").await;
     let follow = log(&podling, &session.uid, "?follow=true&format=text").await;
     assert_eq!(log(&podling, &session.uid, "?format=text").await.text().await.expect("text"), "red plain\n");

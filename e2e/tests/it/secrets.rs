@@ -3,7 +3,6 @@
 use std::{fs, path::Path, time::Duration};
 
 use podling_e2e::{podling::Podling, process::with_argument, viewer::Viewer};
-use podling_session::id::AttachNonce;
 use serde_json::json;
 
 const SECRET: &str = "planted-4f1c9e-secret";
@@ -16,7 +15,7 @@ async fn a_dump_of_store_data_directory_logs_and_arguments_holds_no_planted_secr
         "secrets": { "API_KEY": SECRET },
     });
     let session = podling.create(body).await;
-    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("it is there").await;
     let resume = viewer.resume.clone().expect("a resume token").1;
     let planted = [SECRET, session.token.as_str(), resume.as_str()];

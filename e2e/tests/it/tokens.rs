@@ -132,6 +132,6 @@ async fn a_resume_token_comes_back_once_for_each_generation_and_a_session_token_
     resumed.sees("done").await;
     let closed = resumed.to_end().await;
     assert_eq!(closed.code, 1000);
-    let mut old = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    let mut old = Viewer::of(&podling, &session).await;
     assert_eq!(old.to_end().await.code, 4401);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podling_e2e::{
-    podling::{Podling, Session, files_below},
+    podling::{Podling, files_below},
     viewer::{Plain, Viewer},
     wait::until,
 };
@@ -11,10 +11,6 @@ use podling_session::{id::AttachNonce, log::segment_file};
 use reqwest::StatusCode;
 use rusqlite::Connection;
 use serde_json::{Value, json};
-
-async fn attach(podling: &Podling, session: &Session) -> Viewer {
-    Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await
-}
 
 #[tokio::test]
 async fn the_sixth_create_within_a_minute_waits_and_what_is_refused_costs_nothing() {
@@ -41,7 +37,7 @@ async fn the_sixth_create_within_a_minute_waits_and_what_is_refused_costs_nothin
 async fn a_full_session_burns_no_token_and_takes_it_when_there_is_room() {
     let podling = Podling::start_with(&["--max-viewers", "1"]).await;
     let session = podling.run("echo ready; sleep 600").await;
-    let mut first = attach(&podling, &session).await;
+    let mut first = Viewer::of(&podling, &session).await;
     first.sees("ready").await;
     let (plain, framed) = (podling.token(&session.uid).await, podling.token(&session.uid).await);
     let nonce = AttachNonce::random();
@@ -73,7 +69,7 @@ async fn a_full_session_burns_no_token_and_takes_it_when_there_is_room() {
 async fn without_its_store_podling_answers_503_keeps_its_terminals_and_comes_back() {
     let podling = Podling::start().await;
     let session = podling.run("echo ready; while read -r x; do echo \"got $x\"; done").await;
-    let mut viewer = attach(&podling, &session).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     let token = podling.token(&session.uid).await;
 
@@ -110,7 +106,7 @@ async fn without_its_store_podling_answers_503_keeps_its_terminals_and_comes_bac
 async fn the_oldest_output_goes_first_and_whoever_asks_for_it_learns_what_is_left() {
     let podling = Podling::start_with(&["--log-bytes", "2000000"]).await;
     let session = podling.run("seq 1 1000000; echo the last line; read x").await;
-    let mut first = attach(&podling, &session).await;
+    let mut first = Viewer::of(&podling, &session).await;
     let resume = loop {
         assert!(first.step().await.is_none(), "the stream has begun");
         if let Some((_, token)) = &first.resume {
@@ -141,7 +137,7 @@ async fn the_oldest_output_goes_first_and_whoever_asks_for_it_learns_what_is_lef
 async fn while_the_disk_is_full_the_command_goes_on_and_the_gap_is_recorded_and_told() {
     let podling = Podling::start().await;
     let session = podling.run("echo ready; read x; seq 1 2000000; echo all said; read x; echo after").await;
-    let mut viewer = attach(&podling, &session).await;
+    let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     // The next file of the log meets a full disk.
     let files = files_below(&podling.data_dir().join("blobs"));
