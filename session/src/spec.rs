@@ -338,6 +338,7 @@ mod tests {
         };
         check(|d| d.command = None, "command", "required");
         check(|d| d.command = Some("x".repeat(1001)), "command", "1000");
+        check(|d| d.install_cmd = Some("x".repeat(1001)), "install_cmd", "1000");
         check(|d| d.command = Some("a\0b".into()), "command", "NUL");
         check(|d| d.prompt = Some("x".repeat(10_001)), "prompt", "10000");
         check(|d| d.code_url = Some(format!("https://x.org/{}.tgz", "x".repeat(2048))), "code_url", "2048");
@@ -349,6 +350,8 @@ mod tests {
         check(|d| _ = d.env.insert("1X".into(), String::new()), "env.1X", "A-Za-z_");
         check(|d| _ = d.env.insert("PODLING_X".into(), String::new()), "env.PODLING_X", "reserved");
         check(|d| _ = d.secrets.insert("X".into(), "x".repeat(40_000)), "secrets.X", "32768");
+        check(|d| d.env.extend((0..101).map(|n| (format!("V{n}"), String::new()))), "env", "100");
+        check(|d| d.labels.extend((0..33).map(|n| (format!("l{n}"), String::new()))), "labels", "32");
         check(|d| _ = d.labels.insert("a b".into(), "c".into()), "labels.a b", "63");
         check(|d| d.deadline_seconds = Some(0), "deadline_seconds", "from 1 to 86400");
         check(|d| d.memory_bytes = Some(1), "limits.memory_bytes", "from 16777216");
@@ -361,6 +364,7 @@ mod tests {
         let spec = draft(|d| d.code_checksum_sha256 = Some(String::new())).expect("a bare command is enough");
         assert_eq!(spec.limits, Limits::default());
         assert_eq!((spec.deadline.as_secs(), spec.idle.as_secs()), (3_600, 1_800));
+        assert_eq!((Policy::default().start_deadline.as_secs(), spec.log_bytes), (300, 1 << 30));
         assert!(spec.exit_on_job && spec.source.is_none());
     }
 
