@@ -24,6 +24,8 @@ enum Command {
     Check,
     /// Set up, check, and run every test: what CI runs
     Test,
+    /// Delete sessions, and kill the controller, at every step of a start in turn
+    Steps,
     /// Measure against a raw PTY and a plain sandbox, in one run
     Bench {
         /// Rounds of each measure
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(),
         Command::Check => setup::run().and_then(|()| check::run()),
         Command::Test => setup::run().and_then(|()| check::run()).and_then(|()| test::run()),
+        Command::Steps => setup::run().and_then(|()| test::steps()),
         Command::Bench { rounds } => test::bench(rounds),
     };
     match outcome {

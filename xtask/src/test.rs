@@ -15,6 +15,13 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(cargo(["test", "--package", "podling-e2e", "--no-fail-fast", "--", "--test-threads=1"]))
 }
 
+pub(crate) fn steps() -> anyhow::Result<()> {
+    step(cargo(["build", "--workspace", "--bins"]))?;
+    let mut tests = cargo(["test", "--package", "podling-e2e", "--", "--test-threads=1", "--nocapture", "starts::"]);
+    tests.env("PODLING_STEPS", "every");
+    step(tests)
+}
+
 pub(crate) fn bench(rounds: u32) -> anyhow::Result<()> {
     step(cargo(["build", "--release", "--workspace", "--bins"]))?;
     let rounds = rounds.to_string();

@@ -1,5 +1,5 @@
-//! DELETE, and kill -9 of the controller, at every step of a start. The steps are drawn from a printed seed; set
-//! PODLING_SEED to run the same again, and PODLING_ROUNDS for more or fewer than CI's.
+//! DELETE, and kill -9 of the controller, at every step of a start. CI draws the steps from a printed seed: set
+//! PODLING_SEED to run the same again, and PODLING_ROUNDS for more or fewer. `cargo xtask steps` takes every step in turn.
 
 use std::{
     str::FromStr,
@@ -22,29 +22,36 @@ enum Step {
     Reaches(&'static str),
 }
 
+/// The steps that a session tells of itself.
+const TOLD: [&str; 4] = ["scheduling", "installing", "running", "ended"];
+/// A start takes less, on a machine that does nothing else; what lies behind is the run and the release.
+const MOMENTS: std::ops::Range<u64> = 0..400_000;
+/// Between two moments when every step is taken, in microseconds.
+const EVERY: usize = 4_000;
+
 fn draw(random: &mut StdRng) -> Step {
     match random.random_range(0..10) {
-        0 => Step::After(Duration::ZERO),
-        1 => Step::Reaches("scheduling"),
-        2 => Step::Reaches("installing"),
-        3 => Step::Reaches("running"),
-        4 => Step::Reaches("ended"),
-        _ => Step::After(Duration::from_micros(random.random_range(0..400_000))),
+        told @ 0..4 => Step::Reaches(TOLD[told]),
+        4 => Step::After(Duration::ZERO),
+        _ => Step::After(Duration::from_micros(random.random_range(MOMENTS))),
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a person repeats a run by these two variables; no product code reads them"
-)]
-fn setting<T: FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
-fn seeded(what: &str) -> (StdRng, u64) {
+/// The steps of one run: every one, or as many as CI draws.
+fn steps(what: &str) -> Vec<Step> {
+    if setting::<String>("PODLING_STEPS").is_some_and(|which| which == "every") {
+        let moments = MOMENTS.step_by(EVERY).map(|micros| Step::After(Duration::from_micros(micros)));
+        return TOLD.into_iter().map(Step::Reaches).chain(moments).collect();
+    }
     let seed = setting("PODLING_SEED").unwrap_or_else(|| rand::rng().random());
     eprintln!("{what}: PODLING_SEED={seed}");
-    (StdRng::seed_from_u64(seed), setting("PODLING_ROUNDS").unwrap_or(ROUNDS))
+    let mut random = StdRng::seed_from_u64(seed);
+    (0..setting("PODLING_ROUNDS").unwrap_or(ROUNDS)).map(|_| draw(&mut random)).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a person repeats a run by these variables; no product code reads them")]
+fn setting<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Waits for the step; one that has passed already is as good.
@@ -70,10 +77,8 @@ async fn wait_for(podling: &Podling, uid: &str, step: Step) {
 #[tokio::test]
 async fn a_delete_at_any_step_of_a_start_leaves_nothing_after_10_s() {
     let podling = Podling::start().await;
-    let (mut random, rounds) = seeded("delete");
     let mut slowest = Duration::ZERO;
-    for round in 0..rounds {
-        let step = draw(&mut random);
+    for (round, step) in steps("delete").into_iter().enumerate() {
         let session = podling.create(json!({ "command": "sleep 0.2", "install_cmd": "sleep 0.1" })).await;
         wait_for(&podling, &session.uid, step).await;
         let started = Instant::now();
@@ -89,10 +94,8 @@ async fn a_delete_at_any_step_of_a_start_leaves_nothing_after_10_s() {
 #[tokio::test]
 async fn a_kill_of_the_controller_at_any_step_of_a_start_leaves_nothing_10_s_after_its_restart() {
     let mut podling = Podling::start().await;
-    let (mut random, rounds) = seeded("kill");
     let mut slowest = Duration::ZERO;
-    for round in 0..rounds {
-        let step = draw(&mut random);
+    for (round, step) in steps("kill").into_iter().enumerate() {
         let session = podling.create(json!({ "command": "sleep 0.2", "install_cmd": "sleep 0.1" })).await;
         wait_for(&podling, &session.uid, step).await;
         podling.kill().await;
