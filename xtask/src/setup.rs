@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::run::{cargo, root, step, which};
+use crate::run::{OWN_NODE, cargo, root, step, which};
 
 /// A program, and the Debian package that brings it.
 const PACKAGES: [(&str, &str); 8] = [
@@ -21,9 +21,13 @@ const PACKAGES: [(&str, &str); 8] = [
 /// The version whose verdicts `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
+/// The oldest Node.js that playwright-core runs on.
+const NODE_MAJOR: u32 = 20;
+
 pub(crate) fn run() -> anyhow::Result<()> {
     debian()?;
     cargo_deny()?;
+    node()?;
     npm("e2e")?;
     npm("web")
 }
@@ -64,6 +68,17 @@ fn cargo_deny() -> anyhow::Result<()> {
         return Ok(());
     }
     step(cargo(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]))
+}
+
+/// Debian 12 has version 18.
+fn node() -> anyhow::Result<()> {
+    let output = Command::new("node").arg("--version").output().context("cannot ask node for its version")?;
+    let version = String::from_utf8_lossy(&output.stdout).into_owned();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok());
+    if major.is_some_and(|major: u32| major >= NODE_MAJOR) {
+        return Ok(());
+    }
+    npm(OWN_NODE)
 }
 
 fn npm(folder: &str) -> anyhow::Result<()> {
