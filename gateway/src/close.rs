@@ -4,11 +4,17 @@ use podling_daemon::problem::Problem;
 use podling_proto::terminal::Exit;
 use podling_session::refusal::{Refusal, close};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+use tonic::{Code, Status};
 
-use crate::attach::{BadAsk, Dialect};
+use crate::{
+    attach::{BadAsk, Dialect},
+    controller,
+};
 
 /// A control frame holds 125 bytes, two of them the code (RFC 6455, 5.5).
 const MAX_REASON_BYTES: usize = 123;
+
+const DAMAGED: &str = "the terminal log is damaged";
 
 /// A refusal with what is wrong in this very request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +115,27 @@ fn shortened(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_REASON_BYTES)]
 }
 
+/// What a failed Attach means to the viewer; none when it is worth another try.
+pub(crate) fn ending(status: &Status) -> Option<Ending> {
+    let refused = match controller::code(status) {
+        Code::Unauthenticated => Refusal::Token.into(),
+        Code::NotFound => Refusal::NoSuchSession.into(),
+        Code::FailedPrecondition => Refusal::Pruned.into(),
+        Code::ResourceExhausted => Refusal::TooManyViewers.into(),
+        Code::Unimplemented | Code::InvalidArgument => {
+            let detail = format!("{}: {}", Refusal::BadRequest.message(), status.message());
+            Refused { refusal: Refusal::BadRequest, detail, field: None }
+        }
+        // Trying again would find the same damage.
+        Code::DataLoss => return Some(Ending::Closed { code: close::PRUNED, reason: DAMAGED.to_owned() }),
+        Code::OutOfRange => {
+            return Some(Ending::Closed { code: close::FELL_OFF, reason: status.message().to_owned() });
+        }
+        _ => return None,
+    };
+    Some(Ending::Refused(refused))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +167,21 @@ mod tests {
     fn a_plain_client_is_not_told_to_come_back() {
         let code = |dialect| Ending::Unreachable.close_frame(dialect).map(|frame| u16::from(frame.code));
         assert_eq!((code(Dialect::Framed), code(Dialect::Plain)), (Some(1001), Some(1011)));
+    }
+
+    #[test]
+    fn only_a_passing_failure_is_tried_again() {
+        let code = |code| match ending(&Status::new(code, "64")) {
+            Some(ending) => ending.close_frame(Dialect::Framed).map(|frame| u16::from(frame.code)),
+            None => None,
+        };
+        assert_eq!(code(Code::Unavailable), None);
+        assert_eq!(code(Code::Unknown), None);
+        assert_eq!(code(Code::Unauthenticated), Some(4401));
+        assert_eq!(code(Code::ResourceExhausted), Some(4429));
+        assert_eq!(code(Code::OutOfRange), Some(4411));
+        assert_eq!(code(Code::FailedPrecondition), Some(4410));
+        assert_eq!(code(Code::DataLoss), Some(4410));
+        assert_eq!(code(Code::Unimplemented), Some(4400));
     }
 }

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use podling_proto::{
-    control::{AtRunner, admit_response},
+    control::{Admitted, AtRunner, admit_response},
     terminal::{
         AttachResponse, Closed, Mode, Open, Opened, Output, Stage, WindowSize, attach_response,
         terminal_client::TerminalClient,
@@ -24,16 +24,15 @@ use podling_proto::{
 };
 use podling_session::refusal::{Refusal, close};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{Code, Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming, transport::Channel};
 use tracing::{info, warn};
 
 use crate::{
     Inner,
     admit::{self, Admission},
     admitting::Admitting,
-    attach::{Ask, Dialect},
-    close::{Ending, Refused},
-    controller,
+    attach::{Ask, Capability, Dialect},
+    close::{Ending, ending},
     inbox::Inbox,
     outage::{Outage, Step},
     runner::Connection,
@@ -48,7 +47,6 @@ const SHORT_ATTACH_TIMEOUT: Duration = Duration::from_secs(2);
 const STEADY: Duration = Duration::from_secs(1);
 /// What a viewer is shown while its session cannot be reached.
 const UNREACHABLE: &str = "unreachable";
-const DAMAGED: &str = "the terminal log is damaged";
 
 /// What happens to a viewer, in order. `End` is the last.
 #[derive(Debug)]
@@ -73,11 +71,20 @@ pub(crate) struct Upstream {
     state: State,
     /// An event that comes before those of the state.
     greeting: Option<Event>,
-    resume_token: String,
+    /// The newest resume token, which the viewer may not have got yet.
+    newest: Resume,
+    /// What the viewer surely holds: to show more for it would lock it out, should our answers be lost.
+    held: Capability,
     /// The offset that the viewer has come to; none before its first byte.
     reached: Option<u64>,
     attached_at: Option<Instant>,
     outage: Option<Outage>,
+}
+
+#[derive(Default)]
+struct Resume {
+    generation: u32,
+    token: String,
 }
 
 enum State {
@@ -97,11 +104,12 @@ impl Upstream {
     pub(crate) fn new(gateway: Arc<Inner>, ask: Ask, admission: Admission, inbox: Inbox) -> Upstream {
         let mut upstream = Upstream {
             gateway,
+            held: ask.capability.clone(),
             ask,
             inbox,
             state: State::Lost,
             greeting: None,
-            resume_token: String::new(),
+            newest: Resume::default(),
             reached: None,
             attached_at: None,
             outage: None,
@@ -135,9 +143,10 @@ impl Upstream {
 
     fn admit(&mut self, admission: Admission) -> Event {
         let Admission { admitted, stream } = admission;
-        self.resume_token.clone_from(&admitted.resume_token);
+        let Admitted { generation, resume_token: token, .. } = admitted;
+        self.newest = Resume { generation, token: token.clone() };
         self.state = State::Admitted(stream);
-        Event::Resume { generation: admitted.generation, token: admitted.resume_token }
+        Event::Resume { generation, token }
     }
 
     /// Waits for the session to have a place.
@@ -202,26 +211,30 @@ impl Upstream {
 
     async fn open(&self, place: Place) -> Result<(Streaming<AttachResponse>, Option<Connection>, Opened), Status> {
         let controller = &self.gateway.controller;
-        let (response, connection) = match place {
+        let (response, opening, connection) = match place {
             Place::Runner { grant, connection } => {
+                let (requests, opening) = self.inbox.requests(self.open_message(grant));
                 let mut client = TerminalClient::new(Channel::clone(&connection));
-                (client.attach(self.inbox.requests(self.opening(grant))).await?, Some(connection))
+                (client.attach(requests).await?, opening, Some(connection))
             }
             Place::Stored { grant } => {
-                let requests = self.inbox.requests(self.opening(grant));
+                let (requests, opening) = self.inbox.requests(self.open_message(grant));
                 let mut client = TerminalClient::new(controller.channel());
-                (client.attach(controller.authorized(requests)).await?, None)
+                (client.attach(controller.authorized(requests)).await?, opening, None)
             }
         };
         let mut stream = response.into_inner();
         match stream.message().await?.and_then(|response| response.message) {
-            Some(attach_response::Message::Opened(opened)) => Ok((stream, connection, opened)),
+            Some(attach_response::Message::Opened(opened)) => {
+                opening.opened();
+                Ok((stream, connection, opened))
+            }
             _ => Err(Status::unavailable("the first answer to Attach is not `opened`")),
         }
     }
 
     /// A viewer that has seen bytes goes on at the next; from then on a plain one, too, wants each of them.
-    fn opening(&self, grant: String) -> Open {
+    fn open_message(&self, grant: String) -> Open {
         let Ask { mode, from, history_lines, .. } = self.ask;
         match self.reached {
             None => Open { grant, mode: mode.into(), from, history_lines },
@@ -310,12 +323,23 @@ impl Upstream {
             }
             Step::TryAfter(pause) => sleep(pause).await,
         }
-        match admit::resume(&self.gateway.controller, self.ask.uid, self.resume_token.clone()).await {
+        if self.ask.dialect == Dialect::Plain || self.inbox.held() >= self.newest.generation {
+            self.held = self.newest.capability();
+        }
+        let ask = Ask { capability: self.held.clone(), ..self.ask.clone() };
+        match admit::admit(&self.gateway, &ask).await {
             Ok(admission) => {
-                outage.controller_answered(Instant::now());
+                if let Some(outage) = &mut self.outage {
+                    outage.controller_answered(Instant::now());
+                }
                 Some(self.admit(admission))
             }
             Err(Refusal::Unavailable) => None,
+            // It has expired meanwhile: nobody can come back with it any more.
+            Err(Refusal::Token) if matches!(self.held, Capability::Session { .. }) => {
+                self.held = self.newest.capability();
+                None
+            }
             Err(refusal) => {
                 warn!(session.uid = %self.ask.uid, ?refusal, "a viewer that lost its stream was not admitted again");
                 self.state = State::Over;
@@ -325,44 +349,8 @@ impl Upstream {
     }
 }
 
-/// What a failed Attach means to the viewer; none when it is worth another try.
-fn ending(status: &Status) -> Option<Ending> {
-    let refused = match controller::code(status) {
-        Code::Unauthenticated => Refusal::Token.into(),
-        Code::NotFound => Refusal::NoSuchSession.into(),
-        Code::FailedPrecondition => Refusal::Pruned.into(),
-        Code::ResourceExhausted => Refusal::TooManyViewers.into(),
-        Code::Unimplemented | Code::InvalidArgument => {
-            let detail = format!("{}: {}", Refusal::BadRequest.message(), status.message());
-            Refused { refusal: Refusal::BadRequest, detail, field: None }
-        }
-        // Trying again would find the same damage.
-        Code::DataLoss => return Some(Ending::Closed { code: close::PRUNED, reason: DAMAGED.to_owned() }),
-        Code::OutOfRange => {
-            return Some(Ending::Closed { code: close::FELL_OFF, reason: status.message().to_owned() });
-        }
-        _ => return None,
-    };
-    Some(Ending::Refused(refused))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_passing_failure_is_tried_again() {
-        let code = |code| match ending(&Status::new(code, "64")) {
-            Some(ending) => ending.close_frame(Dialect::Framed).map(|frame| u16::from(frame.code)),
-            None => None,
-        };
-        assert_eq!(code(Code::Unavailable), None);
-        assert_eq!(code(Code::Unknown), None);
-        assert_eq!(code(Code::Unauthenticated), Some(4401));
-        assert_eq!(code(Code::ResourceExhausted), Some(4429));
-        assert_eq!(code(Code::OutOfRange), Some(4411));
-        assert_eq!(code(Code::FailedPrecondition), Some(4410));
-        assert_eq!(code(Code::DataLoss), Some(4410));
-        assert_eq!(code(Code::Unimplemented), Some(4400));
+impl Resume {
+    fn capability(&self) -> Capability {
+        Capability::Resume { token: self.token.clone() }
     }
 }

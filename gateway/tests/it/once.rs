@@ -87,6 +87,26 @@ async fn the_same_nonce_comes_back_until_the_first_ack_and_then_never() {
 }
 
 #[tokio::test]
+async fn a_viewer_that_saw_nothing_is_not_locked_out_by_what_the_gateway_tried_for_it() {
+    let world = World::start().await;
+    world.log.say("hello");
+    world.runner.down.send_replace(true);
+    let (token, nonce) = (world.token(), AttachNonce::random());
+    let offer = framed(&token, nonce);
+    let mut first = connect(&world, &offer, "").await.map_err(|_| ()).expect("first");
+    // A second resume frame: the gateway has come back for it.
+    for _ in 0..2 {
+        while !matches!(first.frame().await, Ok(ServerFrame::Resume { .. })) {}
+    }
+    first.send(&podling_session::frame::ClientFrame::Input("x".into())).await;
+    world.runner.down.send_replace(false);
+    until(world.runner.input.subscribe(), |input| input == b"x").await;
+    drop(first);
+    let mut second = connect(&world, &offer, "").await.map_err(|_| ()).expect("its answers were lost");
+    assert_eq!(second.output().await, Ok((0, "hello".into())));
+}
+
+#[tokio::test]
 async fn a_resume_needs_no_guard_and_stands_in_no_url() {
     let world = World::start().await;
     world.log.say("hello");

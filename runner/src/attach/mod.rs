@@ -10,18 +10,14 @@ mod registry;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    pin::Pin,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
 use podling_proto::terminal::{
     AttachRequest, AttachResponse, Mode, Open, attach_request::Message, terminal_server::Terminal,
 };
 use podling_session::{capability::GrantKey, id::Uid, viewers::Refused};
-use tokio::time::timeout;
+use tokio::{sync::SetOnce, time::timeout};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -38,6 +34,9 @@ pub(crate) use registry::Registry;
 /// How long a viewer may take to say what it wants.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a viewer waits for the assignment: a gateway may be told of the runner a moment before it.
+const ASSIGNMENT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What viewers attach to, once the runner is assigned.
 pub(crate) struct Stage {
     pub(crate) session: Uid,
@@ -48,10 +47,10 @@ pub(crate) struct Stage {
     pub(crate) activity: Arc<Activity>,
 }
 
-/// The door: closed (UNAVAILABLE) until the stage is set.
+/// The door: who comes before the stage is set waits a little (then UNAVAILABLE).
 #[derive(Clone)]
 pub(crate) struct Door {
-    stage: Arc<OnceLock<Arc<Stage>>>,
+    stage: Arc<SetOnce<Arc<Stage>>>,
     registry: Arc<Registry>,
     orders: Arc<Orders>,
     /// What listens to viewers.
@@ -75,7 +74,7 @@ impl Door {
 
     async fn admit(&self, open: Open) -> Result<(Arc<registry::Viewer>, Outbound), Status> {
         let unavailable = || Status::unavailable("the session is not here yet");
-        let stage = self.stage.get().ok_or_else(unavailable)?;
+        let stage = timeout(ASSIGNMENT_TIMEOUT, self.stage.wait()).await.map_err(|_| unavailable())?;
         let now = self.orders.clock.now().ok_or_else(unavailable)?;
         let grant = stage.grants.verify(&open.grant).map_err(|_| Status::unauthenticated("the grant is refused"))?;
         if grant.session != stage.session {
