@@ -19,7 +19,9 @@ try {
   await page.keyboard.type('Grete\n');
   await waitForText(page, 'Hello Grete');
 
+  const wide = await page.evaluate(() => window.podling.term.cols);
   await page.setViewportSize({ width: 820, height: 560 });
+  await page.waitForFunction((cols) => window.podling.term.cols < cols, wide);
   await page.keyboard.type('size\n');
   await waitForText(page, 'size is ');
   const size = await page.evaluate(() => `${window.podling.term.rows} ${window.podling.term.cols}`);
