@@ -175,6 +175,7 @@ impl Sender {
             Ok(Some(ClientFrame::Ack { offset })) => self.post.ack(offset),
             Ok(Some(ClientFrame::Resize(size))) => self.post.send(Message::Resize(size.into())).await,
             Ok(Some(ClientFrame::ResumeAck { generation })) => self.post.resume_ack(generation).await,
+            Ok(Some(ClientFrame::Fetch { .. })) => {}
             Ok(Some(ClientFrame::Focus)) => self.post.send(Message::Focus(Focus {})).await,
             Ok(None) => {} // Of a later version of the protocol.
             Err(_) => return Err(Ending::Violation { code: 1002, reason: "a frame ends before its fields do" }),

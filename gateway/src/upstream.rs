@@ -268,7 +268,9 @@ impl Upstream {
             Some(Message::Resized(size)) => Some(Event::Resized(size)),
             Some(Message::Viewers(count)) => Some(Event::Viewers(count)),
             Some(Message::Mark(mark)) => Some(Event::Mark(mark)),
-            Some(Message::Opened(_) | Message::Skipped(_)) | None => None,
+            Some(Message::Opened(_) | Message::Skipped(_) | Message::InputTaken(_) | Message::Fetched(_)) | None => {
+                None
+            }
         };
         self.state = State::Attached { stream, _connection: connection };
         event

@@ -35,6 +35,7 @@ impl Teller {
             Body::Output(bytes) => self.output(offset, bytes),
             Body::Gap { to } => self.gap(to).into_iter().collect(),
             Body::Resize(size) => vec![response(Message::Resized(size.into()))],
+            Body::Keyframe(_) => Vec::new(), // For those who begin there.
             _ if offset < self.from => Vec::new(),
             Body::Stage(stage) => vec![self.stage(stage.as_str(), time_millis)],
             Body::Mark(text) if text == COMMAND_MARK => vec![self.stage("running", time_millis)],

@@ -25,12 +25,15 @@ pub mod kind {
     pub const EXIT: u8 = 0x09;
     pub const ERROR: u8 = 0x0a;
     pub const MARK: u8 = 0x0b;
+    pub const INPUT_TAKEN: u8 = 0x0c;
+    pub const FETCHED: u8 = 0x0d;
     pub const INPUT: u8 = 0x20;
     pub const ACK: u8 = 0x21;
     pub const RESIZE: u8 = 0x22;
     pub const RESUME_ACK: u8 = 0x23;
     pub const FOCUS: u8 = 0x24;
     pub const LEASE_ASK: u8 = 0x25;
+    pub const FETCH: u8 = 0x26;
 }
 
 /// What a server sends.
@@ -38,6 +41,11 @@ pub mod kind {
 pub enum ServerFrame {
     /// `flags:u8 offset:u64 bytes…`; `offset` is that of the first byte.
     Output { offset: u64, replay: bool, bytes: Bytes },
+    /// `flags:u8 offset:u64 rows:u16 cols:u16 bytes…`: the whole screen at `offset`, as escape sequences that bring a
+    /// terminal of this size from any state to this one and leave its scrollback alone. Output goes on from there.
+    Snapshot { offset: u64, replay: bool, size: WindowSize, bytes: Bytes },
+    /// `from:u64 to:u64`: output in between is not sent; a snapshot at `to` follows. It can be fetched.
+    Skipped { from: u64, to: u64 },
     /// `json…`: `{"stage","elapsed_millis"}`. Stages are those of the session; `running` ends them.
     Stage { json: String },
     /// `rows:u16 cols:u16`: the window size from here on.
@@ -52,6 +60,11 @@ pub enum ServerFrame {
     Error { json: String },
     /// `text…`: one sentence that stands in the log beside the output, such as of a gap.
     Mark { text: String },
+    /// `total:u64`: how many bytes of this stream's input the program has taken. Refills the client's credit.
+    InputTaken { total: u64 },
+    /// `offset:u64 bytes…`: output that was asked for. The last piece of an answer is empty, and its offset is where
+    /// the next question goes on.
+    Fetched { offset: u64, bytes: Bytes },
 }
 
 impl ServerFrame {
@@ -65,6 +78,17 @@ impl ServerFrame {
                 buffer.put_slice(bytes);
                 buffer.freeze()
             }
+            ServerFrame::Snapshot { offset, replay, size, bytes } => {
+                let mut buffer = BytesMut::with_capacity(14 + bytes.len());
+                buffer.put_u8(kind::SNAPSHOT);
+                buffer.put_u8(if *replay { FLAG_REPLAY } else { 0 });
+                buffer.put_u64(*offset);
+                buffer.put_u16(size.rows());
+                buffer.put_u16(size.cols());
+                buffer.put_slice(bytes);
+                buffer.freeze()
+            }
+            ServerFrame::Skipped { from, to } => numbers(kind::SKIPPED, &[*from, *to]),
             ServerFrame::Stage { json } => text(kind::STAGE, json),
             ServerFrame::Resized(size) => sized(kind::RESIZED, *size),
             ServerFrame::Viewers(count) => {
@@ -83,6 +107,14 @@ impl ServerFrame {
             ServerFrame::Exit { json } => text(kind::EXIT, json),
             ServerFrame::Error { json } => text(kind::ERROR, json),
             ServerFrame::Mark { text: mark } => text(kind::MARK, mark),
+            ServerFrame::InputTaken { total } => numbers(kind::INPUT_TAKEN, &[*total]),
+            ServerFrame::Fetched { offset, bytes } => {
+                let mut buffer = BytesMut::with_capacity(9 + bytes.len());
+                buffer.put_u8(kind::FETCHED);
+                buffer.put_u64(*offset);
+                buffer.put_slice(bytes);
+                buffer.freeze()
+            }
         }
     }
 
@@ -94,6 +126,13 @@ impl ServerFrame {
                 let flags = take_u8(&mut bytes)?;
                 ServerFrame::Output { replay: flags & FLAG_REPLAY != 0, offset: take_u64(&mut bytes)?, bytes }
             }
+            kind::SNAPSHOT => {
+                let flags = take_u8(&mut bytes)?;
+                let offset = take_u64(&mut bytes)?;
+                let size = take_size(&mut bytes)?.ok_or(Truncated)?;
+                ServerFrame::Snapshot { replay: flags & FLAG_REPLAY != 0, offset, size, bytes }
+            }
+            kind::SKIPPED => ServerFrame::Skipped { from: take_u64(&mut bytes)?, to: take_u64(&mut bytes)? },
             kind::STAGE => ServerFrame::Stage { json: take_text(&bytes)? },
             kind::RESIZED => ServerFrame::Resized(take_size(&mut bytes)?.ok_or(Truncated)?),
             kind::VIEWERS => ServerFrame::Viewers(take_u32(&mut bytes)?),
@@ -101,6 +140,8 @@ impl ServerFrame {
             kind::EXIT => ServerFrame::Exit { json: take_text(&bytes)? },
             kind::ERROR => ServerFrame::Error { json: take_text(&bytes)? },
             kind::MARK => ServerFrame::Mark { text: take_text(&bytes)? },
+            kind::INPUT_TAKEN => ServerFrame::InputTaken { total: take_u64(&mut bytes)? },
+            kind::FETCHED => ServerFrame::Fetched { offset: take_u64(&mut bytes)?, bytes },
             _ => return Ok(None),
         }))
     }
@@ -119,7 +160,12 @@ pub enum ClientFrame {
     ResumeAck { generation: u32 },
     /// No payload: the window became visible or was clicked.
     Focus,
+    /// `from:u64 to:u64`: asks for output that was skipped. At most 1 MiB of it is answered, as `Fetched`.
+    Fetch { from: u64, to: u64 },
 }
+
+/// How much a client may have typed beyond what the program has taken.
+pub const INPUT_WINDOW_BYTES: u64 = 256 << 10;
 
 impl ClientFrame {
     pub fn encode(&self) -> Bytes {
@@ -139,6 +185,7 @@ impl ClientFrame {
                 buffer.put_u32(*generation);
             }
             ClientFrame::Focus => buffer.put_u8(kind::FOCUS),
+            ClientFrame::Fetch { from, to } => return numbers(kind::FETCH, &[*from, *to]),
         }
         buffer.freeze()
     }
@@ -152,6 +199,7 @@ impl ClientFrame {
             kind::RESIZE => take_size(&mut bytes)?.map(ClientFrame::Resize),
             kind::RESUME_ACK => Some(ClientFrame::ResumeAck { generation: take_u32(&mut bytes)? }),
             kind::FOCUS => Some(ClientFrame::Focus),
+            kind::FETCH => Some(ClientFrame::Fetch { from: take_u64(&mut bytes)?, to: take_u64(&mut bytes)? }),
             _ => None,
         })
     }
@@ -166,6 +214,13 @@ fn text(kind: u8, text: &str) -> Bytes {
     let mut buffer = BytesMut::with_capacity(1 + text.len());
     buffer.put_u8(kind);
     buffer.put_slice(text.as_bytes());
+    buffer.freeze()
+}
+
+fn numbers(kind: u8, numbers: &[u64]) -> Bytes {
+    let mut buffer = BytesMut::with_capacity(1 + 8 * numbers.len());
+    buffer.put_u8(kind);
+    numbers.iter().for_each(|number| buffer.put_u64(*number));
     buffer.freeze()
 }
 
@@ -217,6 +272,10 @@ mod tests {
             ServerFrame::Exit { json: r#"{"exit_code":0}"#.into() },
             ServerFrame::Error { json: "{}".into() },
             ServerFrame::Mark { text: "a gap".into() },
+            ServerFrame::Snapshot { offset: 1 << 33, replay: false, size, bytes: Bytes::from_static(b"\x18\x1b[H") },
+            ServerFrame::Skipped { from: 7, to: u64::MAX },
+            ServerFrame::InputTaken { total: 1 << 34 },
+            ServerFrame::Fetched { offset: 9, bytes: Bytes::from_static(b"x") },
         ] {
             assert_eq!(ServerFrame::decode(frame.encode()), Ok(Some(frame)));
         }
@@ -226,6 +285,7 @@ mod tests {
             ClientFrame::Resize(size),
             ClientFrame::ResumeAck { generation: 2 },
             ClientFrame::Focus,
+            ClientFrame::Fetch { from: 1, to: 1 << 40 },
         ] {
             assert_eq!(ClientFrame::decode(frame.encode()), Ok(Some(frame)));
         }

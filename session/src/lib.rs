@@ -18,6 +18,7 @@ pub mod token;
 pub mod viewers;
 
 pub mod frame;
+pub mod history;
 pub mod log;
 pub mod refusal;
 

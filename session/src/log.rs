@@ -77,7 +77,26 @@ pub enum Body {
     },
     /// The end of the command. The last record.
     Exit(End),
+    /// The whole screen, so that a replay need not begin with the log.
+    Keyframe(Keyframe),
 }
+
+/// The screen after the output below `at`. The emulator that draws it follows the log, so output from `at` on may stand
+/// in records before this one: a replay begins with the keyframe and goes on with the output from `at`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keyframe {
+    pub at: u64,
+    /// Lines that had scrolled off the top of the screen by then.
+    pub lines: u64,
+    pub size: WindowSize,
+    /// Escape sequences that bring a terminal of this size from any state to this one.
+    pub data: Bytes,
+}
+
+/// A keyframe larger than this is not kept: the one before it serves as well.
+pub const MAX_KEYFRAME_BYTES: usize = 256 << 10;
+/// Bytes of a keyframe's payload before its data.
+const KEYFRAME_BYTES: usize = 20;
 
 #[derive(Serialize, Deserialize)]
 struct ExitWire {
@@ -141,6 +160,10 @@ impl Record {
                 small = to.to_be_bytes().to_vec().into();
                 (6, &small)
             }
+            Body::Keyframe(keyframe) => {
+                small = keyframe.encode();
+                (7, &small)
+            }
         };
         buffer.put_u8(kind);
         buffer.put_u64(self.time_millis);
@@ -172,9 +195,32 @@ impl Record {
             4 => String::from_utf8(payload.to_vec()).ok().map(Body::Mark),
             5 => parse_end(&payload).map(Body::Exit),
             6 if length == 8 => Some(Body::Gap { to: payload.get_u64() }),
+            7 => Keyframe::decode(payload).map(Body::Keyframe),
             _ => None,
         };
         Some(body.map(|body| Record { offset, time_millis, body }))
+    }
+}
+
+impl Keyframe {
+    /// `at:u64 lines:u64 rows:u16 cols:u16 data`.
+    fn encode(&self) -> Bytes {
+        let mut buffer = BytesMut::with_capacity(KEYFRAME_BYTES + self.data.len());
+        buffer.put_u64(self.at);
+        buffer.put_u64(self.lines);
+        buffer.put_u16(self.size.rows());
+        buffer.put_u16(self.size.cols());
+        buffer.put_slice(&self.data);
+        buffer.freeze()
+    }
+
+    fn decode(mut payload: Bytes) -> Option<Keyframe> {
+        if payload.len() < KEYFRAME_BYTES {
+            return None;
+        }
+        let (at, lines) = (payload.get_u64(), payload.get_u64());
+        let size = WindowSize::new(payload.get_u16().into(), payload.get_u16().into()).ok()?;
+        Some(Keyframe { at, lines, size, data: payload })
     }
 }
 
@@ -246,6 +292,12 @@ mod tests {
             Body::Resize(WindowSize::DEFAULT),
             Body::Mark(COMMAND_MARK.into()),
             Body::Gap { to: 20 },
+            Body::Keyframe(Keyframe {
+                at: 7,
+                lines: 1,
+                size: WindowSize::DEFAULT,
+                data: Bytes::from_static(b"\x18\x1b[H"),
+            }),
             Body::Exit(End::exit(3)),
         ];
         let mut offset = 0;

@@ -133,7 +133,7 @@ impl TerminalDouble {
                 self.table.lock().expect("no panic").viewers.confirm(grant.viewer, stream, generation);
             }
             Message::Focus(_) => self.focused.send_modify(|count| *count += 1),
-            Message::Open(_) => {}
+            Message::Open(_) | Message::Fetch(_) => {}
         }
     }
 

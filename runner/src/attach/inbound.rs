@@ -44,6 +44,6 @@ async fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
             }
         }
         Message::Focus(_) if writes => stage.window.change(|windows| windows.activate(viewer.stream)),
-        Message::Input(_) | Message::Resize(_) | Message::Focus(_) | Message::Open(_) => {}
+        Message::Input(_) | Message::Resize(_) | Message::Focus(_) | Message::Open(_) | Message::Fetch(_) => {}
     }
 }

@@ -271,6 +271,7 @@ fn encoded_bytes(body: &Body) -> usize {
     let payload = match body {
         Body::Output(bytes) => bytes.len(),
         Body::Mark(text) => text.len(),
+        Body::Keyframe(keyframe) => 20 + keyframe.data.len(),
         Body::Exit(end) => 128 + 6 * end.detail.len(),
         Body::Resize(_) | Body::Stage(_) | Body::Gap { .. } => 16,
     };

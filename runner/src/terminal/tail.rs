@@ -80,6 +80,7 @@ fn weight(record: &Record) -> usize {
     let payload = match &record.body {
         Body::Output(bytes) => bytes.len(),
         Body::Mark(text) => text.len(),
+        Body::Keyframe(keyframe) => keyframe.data.len(),
         _ => 0,
     };
     size_of::<Record>().max(RECORD_BYTES) + payload
