@@ -89,6 +89,9 @@ pub(crate) fn parse(uid: Uid, offer: &Offer<'_>, query: &str) -> Result<Ask, Bad
         Dialect::Framed => Mode::Lossless,
         Dialect::Plain => Mode::Plain,
     };
+    if dialect == Dialect::Plain && query.mode == Some(Mode::Live) {
+        return Err(BadAsk::new("mode", "live needs podling.v1: bytes alone cannot tell what was skipped"));
+    }
     Ok(Ask {
         uid,
         dialect,
@@ -166,7 +169,7 @@ fn mode(text: &str) -> Result<Mode, BadAsk> {
     match text {
         "lossless" => Ok(Mode::Lossless),
         "plain" => Ok(Mode::Plain),
-        "live" => Err(BadAsk::new("mode", "live is not available yet, use lossless")),
+        "live" => Ok(Mode::Live),
         _ => Err(BadAsk::new("mode", "lossless, live or plain")),
     }
 }
@@ -204,6 +207,7 @@ mod tests {
         check(&format!("podling.v1, bearer, T, {N}"), "", Dialect::Framed, Some("podling.v1"));
         check(&format!("podling.v1,{N}"), "token=T", Dialect::Framed, Some("podling.v1"));
         check("podling.v1, resume, R", "mode=lossless&from=0", Dialect::Framed, Some("podling.v1"));
+        check("podling.v1, resume, R", "mode=live&history=100", Dialect::Framed, Some("podling.v1"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use hyper::upgrade::OnUpgrade;
-use podling_proto::terminal::{Focus, Output, attach_request};
+use podling_proto::terminal::{Focus, Output, Range, attach_request};
 use podling_session::frame::ClientFrame;
 use tokio::{
     io::AsyncReadExt,
@@ -175,7 +175,7 @@ impl Sender {
             Ok(Some(ClientFrame::Ack { offset })) => self.post.ack(offset),
             Ok(Some(ClientFrame::Resize(size))) => self.post.send(Message::Resize(size.into())).await,
             Ok(Some(ClientFrame::ResumeAck { generation })) => self.post.resume_ack(generation).await,
-            Ok(Some(ClientFrame::Fetch { .. })) => {}
+            Ok(Some(ClientFrame::Fetch { from, to })) => self.post.send(Message::Fetch(Range { from, to })).await,
             Ok(Some(ClientFrame::Focus)) => self.post.send(Message::Focus(Focus {})).await,
             Ok(None) => {} // Of a later version of the protocol.
             Err(_) => return Err(Ending::Violation { code: 1002, reason: "a frame ends before its fields do" }),

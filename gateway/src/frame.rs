@@ -1,7 +1,7 @@
 //! Events as messages of the viewer's dialect.
 
 use bytes::Bytes;
-use podling_proto::terminal::{Exit, Stage};
+use podling_proto::terminal::{Exit, Fetched, Skipped, Snapshot, Stage};
 use podling_session::frame::ServerFrame;
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::Message;
@@ -31,12 +31,21 @@ pub(crate) fn output(dialect: Dialect, offset: u64, replay: bool, bytes: Bytes) 
     })
 }
 
-/// Everything but output and the end: a plain client gets none of it.
+/// Everything but output and the end. To a plain client a screen is bytes, and it gets nothing else of it.
 pub(crate) fn aside(dialect: Dialect, event: Event) -> Option<Message> {
     if dialect == Dialect::Plain {
-        return None;
+        return match event {
+            Event::Snapshot(screen) => Some(Message::Binary(screen.data)),
+            _ => None,
+        };
     }
     let frame = match event {
+        Event::Snapshot(Snapshot { offset, data, size, replay }) => {
+            ServerFrame::Snapshot { offset, replay, size: size?.try_into().ok()?, bytes: data }
+        }
+        Event::Skipped(Skipped { from, to }) => ServerFrame::Skipped { from, to },
+        Event::Fetched(Fetched { offset, data }) => ServerFrame::Fetched { offset, bytes: data },
+        Event::InputTaken(total) => ServerFrame::InputTaken { total },
         Event::Resume { generation, token } => ServerFrame::Resume { generation, token },
         Event::Stage(Stage { name, elapsed_millis }) => {
             ServerFrame::Stage { json: json(&StageJson { stage: &name, elapsed_millis }) }

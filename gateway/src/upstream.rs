@@ -18,8 +18,8 @@ use futures_util::{Stream, stream};
 use podling_proto::{
     control::{Admitted, AtRunner, admit_response},
     terminal::{
-        AttachResponse, Closed, Mode, Open, Opened, Output, Stage, WindowSize, attach_response,
-        terminal_client::TerminalClient,
+        AttachResponse, Closed, Fetched, Mode, Open, Opened, Output, Skipped, Snapshot, Stage, WindowSize,
+        attach_response, terminal_client::TerminalClient,
     },
 };
 use podling_session::refusal::{Refusal, close};
@@ -45,6 +45,8 @@ const ATTACH_TIMEOUT: Duration = Duration::from_secs(10);
 const SHORT_ATTACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A stream that stood for less, and carried nothing, is part of the outage before it.
 const STEADY: Duration = Duration::from_secs(1);
+/// The largest answer: a screen of 500x1000 cells, each with attributes of its own.
+const MAX_ANSWER_BYTES: usize = 32 << 20;
 /// What a viewer is shown while its session cannot be reached.
 const UNREACHABLE: &str = "unreachable";
 
@@ -57,6 +59,12 @@ pub(crate) enum Event {
     },
     Stage(Stage),
     Output(Output),
+    /// The whole screen; output goes on from its offset.
+    Snapshot(Snapshot),
+    Skipped(Skipped),
+    Fetched(Fetched),
+    /// How much of the viewer's input its program has taken, in bytes.
+    InputTaken(u64),
     /// The window size from here on; also once per stream, as its first event.
     Resized(WindowSize),
     Viewers(u32),
@@ -214,12 +222,12 @@ impl Upstream {
         let (response, opening, connection) = match place {
             Place::Runner { grant, connection } => {
                 let (requests, opening) = self.inbox.requests(self.open_message(grant));
-                let mut client = TerminalClient::new(Channel::clone(&connection));
+                let mut client = terminal(Channel::clone(&connection));
                 (client.attach(requests).await?, opening, Some(connection))
             }
             Place::Stored { grant } => {
                 let (requests, opening) = self.inbox.requests(self.open_message(grant));
-                let mut client = TerminalClient::new(controller.channel());
+                let mut client = terminal(controller.channel());
                 (client.attach(controller.authorized(requests)).await?, opening, None)
             }
         };
@@ -259,18 +267,19 @@ impl Upstream {
             Some(Message::Exit(exit)) => return Some(Event::End(Ending::Exit(exit))),
             Some(Message::Closed(closed)) => return self.closed(closed),
             Some(Message::Output(output)) => self.reach(output).map(Event::Output),
-            // To a client of bytes a screen is bytes; the others get one in `live` mode only, which is refused so far.
             Some(Message::Snapshot(screen)) => {
                 self.reached = Some(screen.offset);
-                Some(Event::Output(Output { offset: screen.offset, data: screen.data, replay: true }))
+                self.outage = None;
+                Some(Event::Snapshot(screen))
             }
+            Some(Message::Skipped(skipped)) => Some(Event::Skipped(skipped)),
+            Some(Message::Fetched(fetched)) => Some(Event::Fetched(fetched)),
+            Some(Message::InputTaken(total)) => Some(Event::InputTaken(total)),
             Some(Message::Stage(stage)) => Some(Event::Stage(stage)),
             Some(Message::Resized(size)) => Some(Event::Resized(size)),
             Some(Message::Viewers(count)) => Some(Event::Viewers(count)),
             Some(Message::Mark(mark)) => Some(Event::Mark(mark)),
-            Some(Message::Opened(_) | Message::Skipped(_) | Message::InputTaken(_) | Message::Fetched(_)) | None => {
-                None
-            }
+            Some(Message::Opened(_)) | None => None,
         };
         self.state = State::Attached { stream, _connection: connection };
         event
@@ -349,6 +358,10 @@ impl Upstream {
             }
         }
     }
+}
+
+fn terminal(channel: Channel) -> TerminalClient<Channel> {
+    TerminalClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES)
 }
 
 impl Resume {

@@ -7,6 +7,7 @@ mod world;
 
 mod failover;
 mod limits;
+mod live;
 mod once;
 mod page;
 mod protocol;

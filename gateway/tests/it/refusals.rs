@@ -91,9 +91,7 @@ async fn without_its_replay_guard_the_gateway_fails_closed_and_recovers() {
 #[tokio::test]
 async fn a_bad_request_names_what_is_wrong() {
     let world = World::start().await;
-    for (query, field) in
-        [("mode=live", "mode"), ("mode=x", "mode"), ("from=-1", "from"), ("history=x", "history"), ("a=b", "query")]
-    {
+    for (query, field) in [("mode=x", "mode"), ("from=-1", "from"), ("history=x", "history"), ("a=b", "query")] {
         let token = world.token();
         let response = connect(&world, &format!("bearer, {token}"), query).await.err().expect("refused");
         let body: serde_json::Value =
@@ -107,6 +105,8 @@ async fn a_bad_request_names_what_is_wrong() {
         connect(&world, &format!("podling.v1, bearer, {}", world.token()), "").await.map_err(|_| ()).expect("upgraded");
     told(client, 400).await;
     assert_eq!(status_of(connect(&world, "", "").await), 400);
+    // Bytes alone cannot tell what was skipped.
+    assert_eq!(status_of(connect(&world, &format!("bearer, {}", world.token()), "mode=live").await), 400);
     assert_eq!(status_of(connect_to(&world, "not-a-uid", "bearer, x", "").await), 404);
     let client =
         connect_to(&world, "x", &framed("t", AttachNonce::random()), "").await.map_err(|_| ()).expect("upgraded");

@@ -67,6 +67,10 @@ pub(crate) struct TerminalDouble {
     pub(crate) acked: watch::Sender<u64>,
     pub(crate) size: watch::Sender<Option<(u32, u32)>>,
     pub(crate) focused: watch::Sender<usize>,
+    /// The `open` of each accepted stream.
+    pub(crate) opens: watch::Sender<Vec<Open>>,
+    /// The ranges that were asked for.
+    pub(crate) fetches: watch::Sender<Vec<(u64, u64)>>,
     /// Attach is refused with UNAVAILABLE.
     pub(crate) down: watch::Sender<bool>,
     /// Every stream is cut, without a last word, when this changes.
@@ -85,6 +89,8 @@ impl TerminalDouble {
             acked: watch::Sender::new(0),
             size: watch::Sender::new(None),
             focused: watch::Sender::new(0),
+            opens: watch::Sender::new(Vec::new()),
+            fetches: watch::Sender::new(Vec::new()),
             down: watch::Sender::new(false),
             cuts: watch::Sender::new(0),
         }
@@ -92,6 +98,18 @@ impl TerminalDouble {
 
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|count| *count += 1);
+    }
+
+    /// Sends a message to every open stream, beside what the log says.
+    pub(crate) async fn tell(&self, message: Message) {
+        let senders: Vec<_> = {
+            let table = self.table.lock().expect("no panic");
+            table.open.values().map(|(sender, _)| sender.clone()).collect()
+        };
+        for sender in senders {
+            let answer = Ok(AttachResponse { message: Some(message.clone()) });
+            sender.send(answer).await.expect("the stream is open");
+        }
     }
 
     pub(crate) fn open_streams(&self) -> usize {
@@ -133,7 +151,8 @@ impl TerminalDouble {
                 self.table.lock().expect("no panic").viewers.confirm(grant.viewer, stream, generation);
             }
             Message::Focus(_) => self.focused.send_modify(|count| *count += 1),
-            Message::Open(_) | Message::Fetch(_) => {}
+            Message::Fetch(range) => self.fetches.send_modify(|fetches| fetches.push((range.from, range.to))),
+            Message::Open(_) => {}
         }
     }
 
@@ -162,7 +181,7 @@ impl TerminalDouble {
         while alive {
             let (chunk, end) = {
                 let log = log.borrow_and_update();
-                let from = usize::try_from(at).expect("a small log");
+                let from = usize::try_from(at).expect("a small log").min(log.0.len());
                 let chunk = Bytes::copy_from_slice(&log.0[from..log.0.len().min(from + CHUNK)]);
                 (chunk, log.1.clone())
             };
@@ -197,13 +216,14 @@ impl Terminal for TerminalDouble {
         else {
             return Err(Status::invalid_argument("the first request is not `open`"));
         };
-        if open.mode() == Mode::Live || open.mode() == Mode::Unspecified {
+        if open.mode() == Mode::Unspecified {
             return Err(Status::unimplemented("mode"));
         }
         let grant = self.grant_key.verify(&open.grant).map_err(|error| Status::unauthenticated(error.to_string()))?;
         let (sender, receiver) = mpsc::channel(4);
         let stop = CancellationToken::new();
         let stream = self.accept(&grant, &sender, &stop)?;
+        self.opens.send_modify(|opens| opens.push(open.clone()));
         let (double, mut cuts) = (self.clone(), self.cuts.subscribe());
         self.tasks.spawn(async move {
             let (acks, acked) = watch::channel(0);
