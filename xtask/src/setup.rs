@@ -29,6 +29,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     cargo_deny()?;
     node()?;
     npm("e2e")?;
+    npm("screen/oracle")?;
     npm("web")
 }
 

@@ -1,0 +1,141 @@
+// What a terminal of xterm.js holds, and where two of them differ.
+//
+// `serialize()` shows the screens and the modes that xterm.js lets out. What it does not show (the pending wrap, wrapped
+// rows, tab stops, the saved cursors, charsets, protected cells, links) is read from the terminal's inside: versions are
+// pinned, and a field that goes away makes the tests of the oracle itself fail.
+
+const WIDTH_SHIFT = 22;
+const COMBINED = 0x200000;
+const HAS_EXTENDED = 0x10000000;
+
+/** Text that can be shown without being obeyed. */
+const shown = (text) => JSON.stringify(text).slice(1, -1).replace(/[^\x20-\x7e]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+
+/** Every difference between two terminals, as `[what, a, b]`; none where they are equal. */
+export function differences(a, b, serialized) {
+  const found = [];
+  const compare = (what, left, right) => left === right || found.push([what, `${left}`, `${right}`]);
+  const [left, right] = [facts(a), facts(b)];
+  for (const name of Object.keys(left)) compare(name, left[name], right[name]);
+  const [linkA, linkB] = [a, b].map(({ core }) => link(core, core._inputHandler._curAttrData.extended));
+  if (!sameLink(linkA, linkB)) compare("open link", linkA, linkB);
+  for (const which of ["normal", "alt"]) screens(which, a, b, compare);
+  if (serialized && found.length === 0) compare("serialize", a.serialized(), b.serialized());
+  return found;
+}
+
+/** Everything but the cells. */
+function facts({ core, colours }) {
+  const { coreService, coreMouseService, optionsService, buffers, _inputHandler: handler } = core;
+  const { decPrivateModes: modes } = coreService;
+  const facts = {
+    size: `${core.cols}x${core.rows}`,
+    buffer: buffers.active === buffers.alt ? "alt" : "normal",
+    "insert mode": coreService.modes.insertMode,
+    "newline mode": optionsService.rawOptions.convertEol,
+    "cursor hidden": coreService.isCursorHidden,
+    "cursor blink": `${optionsService.rawOptions.cursorBlink} ${modes.cursorBlink}`,
+    "cursor style": modes.cursorStyle,
+    mouse: `${coreMouseService.activeProtocol} ${coreMouseService.activeEncoding}`,
+    attributes: attributes(handler._curAttrData),
+    charsets: charsets(core._charsetService),
+    colours: [...colours].sort(([a], [b]) => a - b).join(" "),
+    title: shown(handler._windowTitle),
+    "can be repeated": handler._parser.precedingJoinState,
+    parser: handler._parser.currentState,
+  };
+  for (const name of Object.keys(modes)) facts[name] ??= modes[name];
+  facts.cursorStyle = facts.cursorBlink = undefined;
+  for (const which of ["normal", "alt"]) for (const [name, value] of Object.entries(place(core, buffers[which]))) facts[`${which} ${name}`] = value;
+  return facts;
+}
+
+/** The cursors, margins and tab stops of one buffer. */
+function place(core, buffer) {
+  const active = core.buffers.active === buffer;
+  return {
+    // A hidden buffer takes its cursor from the other one when it is shown.
+    cursor: active ? `${buffer.x},${buffer.y}` : "",
+    // A saved row that scrolled out is the first one: rows of the scrollback are never restored.
+    saved: `${buffer.savedX},${Math.max(buffer.savedY - buffer.ybase, 0)}`,
+    "saved attributes": `${buffer.savedCurAttrData.fg},${buffer.savedCurAttrData.bg}`,
+    "saved charset": charset(buffer.savedCharset),
+    margins: `${buffer.scrollTop},${buffer.scrollBottom}`,
+    tabs: Object.keys(buffer.tabs).join(),
+  };
+}
+
+/** Its letters name it: the charsets have no names of their own. */
+const charset = (set) => (set === undefined ? "" : Object.values(set).join(""));
+
+function charsets(service) {
+  const sets = [0, 1, 2, 3].map((level) => charset(service._charsets[level]));
+  return `${service.glevel} ${charset(service.charset)} of ${sets.join("|")}`;
+}
+
+function attributes(data) {
+  return `${data.fg} ${data.bg} ${underline(data.extended)}`;
+}
+
+/** Underline style and colour. */
+const underline = (ext) => `${ext.underlineStyle} ${ext.underlineColor & 0x3ffffff}`;
+
+/** The link that a cell belongs to; null is one that xterm.js forgot. */
+function link(core, { urlId }) {
+  if (urlId === 0) return "";
+  const found = core._oscLinkService._dataByLinkId.get(urlId);
+  return found ? `${found.data.id ?? ""} ${found.data.uri}` : null;
+}
+
+/**
+ * Named exclusion: xterm.js forgets an open link when all rows that show it are erased, and which rows those are depends
+ * on the scrollback.
+ */
+const sameLink = (a, b) => a === b || a === null || b === null;
+
+function screens(which, a, b, compare) {
+  const [left, right] = [a.core.buffers[which], b.core.buffers[which]];
+  // The alternate buffer has no rows until it is shown.
+  if (left.lines.length === 0 && right.lines.length === 0) return;
+  for (let y = 0; y < a.core.rows; y++) {
+    const lines = [left.lines.get(left.ybase + y), right.lines.get(right.ybase + y)];
+    if (sameLine(a.core, lines[0], b.core, lines[1])) continue;
+    compare(`${which} row ${y}`, row(a.core, lines[0]), row(b.core, lines[1]));
+  }
+}
+
+function sameLine(coreA, a, coreB, b) {
+  if (a === undefined || b === undefined || a.length !== b.length || a.isWrapped !== b.isWrapped) return false;
+  for (let i = 0, cell = 0; i < a.length; i++, cell += 3) {
+    const [x, y] = [a._data, b._data];
+    if (x[cell + 1] !== y[cell + 1] || x[cell + 2] !== y[cell + 2]) return false;
+    if ((x[cell] & COMBINED) !== (y[cell] & COMBINED) || x[cell] >> WIDTH_SHIFT !== y[cell] >> WIDTH_SHIFT) return false;
+    if (x[cell] & COMBINED ? a._combined[i] !== b._combined[i] : x[cell] !== y[cell]) return false;
+    if (x[cell + 2] & HAS_EXTENDED && !sameExtended(coreA, a._extendedAttrs[i], coreB, b._extendedAttrs[i])) return false;
+  }
+  return true;
+}
+
+const sameExtended = (coreA, a, coreB, b) => underline(a) === underline(b) && sameLink(link(coreA, a), link(coreB, b));
+
+/** A row as runs of equal attributes, for people to read. */
+function row(core, line) {
+  if (line === undefined) return "no row";
+  let [text, last] = [line.isWrapped ? "wrapped " : "", ""];
+  for (let i = 0; i < line.length; i++) {
+    const [content, fg, bg] = line._data.slice(i * 3, i * 3 + 3);
+    const style = `${fg.toString(16)}/${bg.toString(16)}${bg & HAS_EXTENDED ? `/${underline(line._extendedAttrs[i])} ${link(core, line._extendedAttrs[i])}` : ""}`;
+    if (style !== last) text += `{${style}}`;
+    last = style;
+    text += cell(content, line._combined[i]);
+  }
+  return text.replace(/\.{9,}/g, (dots) => `.x${dots.length}`);
+}
+
+/** `.` is an empty cell, `<` the second half of a wide one. */
+function cell(content, combined) {
+  const width = content >> WIDTH_SHIFT;
+  const text = content & COMBINED ? combined : (content & 0x1fffff) === 0 ? "" : String.fromCodePoint(content & 0x1fffff);
+  const plain = text === "" ? (width === 0 ? "<" : ".") : shown(text);
+  return text !== "" && width === 0 ? `(0:${plain})` : plain;
+}
