@@ -8,6 +8,7 @@ import { Unicode11Addon } from "../vendor/addon-unicode11.mjs";
 import { WebLinksAddon } from "../vendor/addon-web-links.mjs";
 import { WebglAddon } from "../vendor/addon-webgl.mjs";
 import { Terminal } from "../vendor/xterm.mjs";
+import { Characters } from "./characters.mjs";
 import { QueryStripper } from "./queries.mjs";
 import { THEMES } from "./themes.mjs";
 
@@ -32,6 +33,7 @@ export class Screen {
   #events;
   #fit = new FitAddon();
   #stripper = new QueryStripper();
+  #characters = new Characters();
   /** What xterm.js has not parsed yet, oldest first. @type {{ replay: boolean, end: number }[]} */
   #pending = [];
   #fitAsked = false;
@@ -75,7 +77,7 @@ export class Screen {
   write(bytes, offset, replay) {
     this.#pending.push({ replay, end: offset + bytes.length });
     // Parsed later, in order: the first that is pending is the one being parsed.
-    this.term.write(this.#stripper.push(bytes), () => {
+    this.term.write(this.#characters.push(this.#stripper.push(bytes)), () => {
       const drawn = this.#pending.shift();
       if (drawn !== undefined) this.#events.onDrawn(drawn.end);
     });
@@ -94,6 +96,7 @@ export class Screen {
   /** Empties the terminal, after what is still to be drawn. */
   reset() {
     this.#stripper.reset();
+    this.#characters.reset();
     this.term.write("\x18\x1bc\x1b[3J");
   }
 
