@@ -1,25 +1,73 @@
-//! Podling's first numbers, each as a ratio of two things measured in turn in one run: through both hops against a raw
-//! PTY, and a session's creation against a plain sandbox.
+//! The terminal pipeline's figures: Podling through both hops, and a raw PTY beside it, in turn, in one run.
 
-mod baseline;
-mod podling;
-mod summary;
+mod catalogue;
+mod http;
+mod load;
+mod measure;
+mod proc;
+mod raw;
+mod report;
+mod results;
+mod server;
+mod socket;
+mod stats;
+mod viewer;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-/// Measures Podling against a raw PTY and a plain `bwrap`.
+use crate::{
+    load::Load,
+    measure::{Bench, bulk, echo, memory, reconnect},
+    results::{Results, Setting},
+    server::Server,
+    viewer::Mode,
+};
+
+/// Measures Podling against a raw PTY.
 #[derive(Parser)]
 struct Args {
     /// Rounds of each measure; the two sides take turns
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 5)]
     rounds: u32,
 
-    /// Lines that the bulk measure prints
-    #[arg(long, default_value_t = 1_000_000)]
-    lines: u32,
+    /// Only this. May be repeated
+    #[arg(long)]
+    only: Vec<Part>,
+
+    /// What viewers ask for
+    #[arg(long, default_value = "lossless")]
+    mode: Vec<Mode>,
+
+    /// Only with runner and command held to one processor together, or only without
+    #[arg(long)]
+    one_cpu: Option<bool>,
+
+    /// Bytes of the files that bulk prints
+    #[arg(long, default_value_t = 64 << 20)]
+    bulk_bytes: u64,
+
+    /// Lines of the numbers that bulk prints
+    #[arg(long, default_value_t = 5_000_000)]
+    seq_lines: u64,
+
+    /// Keys of one round of echo
+    #[arg(long, default_value_t = 1_000)]
+    keys: usize,
+
+    /// Where to write every value as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Bulk,
+    Echo,
+    Reconnect,
+    Memory,
 }
 
 fn main() -> ExitCode {
@@ -32,29 +80,39 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn run(args: &Args) -> anyhow::Result<()> {
-    let server = podling_e2e::podling::Podling::start().await;
-    let bulk = format!("seq 1 {}", args.lines);
-    let mut create = summary::Pair::default();
-    let mut echo = summary::Pair::default();
-    let mut rate = summary::Pair::default();
-    for round in 0..args.rounds {
-        eprint!("\rround {} of {}", round + 1, args.rounds);
-        create.add(podling::first_byte(&server).await, blocking(baseline::first_byte).await?);
-        echo.add(podling::echo(&server).await, blocking(baseline::echo).await?);
-        let command = bulk.clone();
-        rate.add(podling::bulk(&server, &bulk).await, blocking(move || baseline::bulk(&command)).await?);
+#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+fn run(args: &Args) -> anyhow::Result<()> {
+    let server = Server::start(&[])?;
+    let mut results = Results::default();
+    for setting in [Setting::Free, Setting::OneCpu] {
+        if args.one_cpu.is_none_or(|one| one == (setting == Setting::OneCpu)) {
+            measure(args, &mut Bench { server: &server, results: &mut results, setting, rounds: args.rounds })?;
+        }
     }
-    eprintln!();
-    summary::print(&[
-        summary::Row { name: "create to first byte", unit: "ms", against: "plain bwrap spawn of bash", pair: create },
-        summary::Row { name: "echo round trip", unit: "ms", against: "raw PTY", pair: echo },
-        summary::Row { name: "bulk", unit: "ms", against: "raw PTY", pair: rate },
-    ])
+    server.end()?;
+    print!("{}", report::table(&results));
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&report::json(&results))?;
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
-/// A raw PTY is read on a thread of its own, as a plain program would.
-async fn blocking(measure: impl FnOnce() -> anyhow::Result<f64> + Send + 'static) -> anyhow::Result<f64> {
-    tokio::task::spawn_blocking(measure).await.context("a measurement panicked")?
+fn measure(args: &Args, bench: &mut Bench<'_>) -> anyhow::Result<()> {
+    let wanted = |part| args.only.is_empty() || args.only.contains(&part);
+    let first = *args.mode.first().context("there is a mode")?;
+    if wanted(Part::Bulk) {
+        let loads = [Load::text(args.bulk_bytes), Load::seq(args.seq_lines), Load::tui(args.bulk_bytes)];
+        bulk::measure(bench, &loads, &args.mode)?;
+    }
+    if wanted(Part::Echo) {
+        echo::measure(bench, args.keys, first)?;
+    }
+    if wanted(Part::Reconnect) && bench.setting == Setting::Free {
+        reconnect::measure(bench, &args.mode)?;
+    }
+    if wanted(Part::Memory) && bench.setting == Setting::Free {
+        memory::measure(bench, first)?;
+    }
+    Ok(())
 }

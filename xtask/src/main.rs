@@ -26,11 +26,19 @@ enum Command {
     Test,
     /// Delete sessions, and kill the controller, at every step of a start in turn
     Steps,
-    /// Measure against a raw PTY and a plain sandbox, in one run
-    Bench {
-        /// Rounds of each measure
-        #[arg(long, default_value_t = 20)]
-        rounds: u32,
+    /// Measure, side by side with what it is compared with, in one run
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// The terminal, through both hops, against a raw PTY
+    #[command(disable_help_flag = true)]
+    Terminal {
+        /// What podling-bench is told, such as --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
 }
 
@@ -40,7 +48,7 @@ fn main() -> ExitCode {
         Command::Check => setup::run().and_then(|()| check::run()),
         Command::Test => setup::run().and_then(|()| check::run()).and_then(|()| test::run()),
         Command::Steps => setup::run().and_then(|()| test::steps()),
-        Command::Bench { rounds } => test::bench(rounds),
+        Command::Bench(Bench::Terminal { arguments }) => test::bench(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

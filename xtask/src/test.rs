@@ -22,8 +22,8 @@ pub(crate) fn steps() -> anyhow::Result<()> {
     step(tests)
 }
 
-pub(crate) fn bench(rounds: u32) -> anyhow::Result<()> {
-    step(cargo(["build", "--release", "--workspace", "--bins"]))?;
-    let rounds = rounds.to_string();
-    step(cargo(["run", "--release", "--quiet", "--package", "podling-bench", "--", "--rounds", &rounds]))
+pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    step(cargo(["build", "--release", "--package", "podling-cli", "--package", "podling-bench", "--bins"]))?;
+    let run = ["run", "--release", "--quiet", "--package", "podling-bench", "--"].into_iter();
+    step(cargo(run.chain(arguments.iter().map(String::as_str))))
 }

@@ -1,0 +1,61 @@
+//! One connection to the API, kept open: what a create costs must not be this client's.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+const ANSWER: Duration = Duration::from_secs(60);
+
+pub(crate) struct Http {
+    address: String,
+    stream: BufReader<TcpStream>,
+}
+
+impl Http {
+    pub(crate) fn open(address: &str) -> anyhow::Result<Http> {
+        let stream = TcpStream::connect(address).context("nobody listens")?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        Ok(Http { address: address.to_owned(), stream: BufReader::new(stream) })
+    }
+
+    /// The JSON of an answer that is a success.
+    pub(crate) fn post(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = body.to_string();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len(),
+        );
+        self.stream.get_mut().write_all(request.as_bytes())?;
+        let (status, length) = self.head()?;
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer)?;
+        ensure!(status.starts_with('2'), "{path} was answered with {status}: {}", String::from_utf8_lossy(&answer));
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    /// The status, and how long the body is.
+    fn head(&mut self) -> anyhow::Result<(String, usize)> {
+        let (mut status, mut length) = (String::new(), None);
+        loop {
+            let mut line = String::new();
+            ensure!(self.stream.read_line(&mut line)? > 0, "the connection was closed without an answer");
+            let line = line.trim_end();
+            if let Some(rest) = line.strip_prefix("HTTP/1.1 ") {
+                rest.clone_into(&mut status);
+            } else if let Some((_, value)) =
+                line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            {
+                length = Some(value.trim().parse()?);
+            } else if line.is_empty() {
+                return Ok((status, length.context("the answer has no length")?));
+            }
+        }
+    }
+}

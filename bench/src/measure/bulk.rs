@@ -1,0 +1,75 @@
+//! How fast much output arrives, and what that costs: from a key to the last byte, every byte counted.
+
+use std::time::{Duration, Instant};
+
+use super::{Bench, ONE_CPU};
+use crate::{
+    load::Load,
+    proc::{self, HeldThread},
+    raw::Pty,
+    results::Setting,
+    server::Server,
+    viewer::Mode,
+};
+
+/// What one run through both hops came to.
+struct Run {
+    seconds: f64,
+    /// Of server and runner together.
+    cpu: Duration,
+}
+
+/// Bulk in each mode the server has, in turn with a raw PTY.
+pub(crate) fn measure(bench: &mut Bench<'_>, loads: &[Load], modes: &[Mode]) -> anyhow::Result<()> {
+    bench.rounds("bulk", |bench| {
+        for load in loads {
+            let rate = |seconds: f64| load.bytes as f64 / 1e6 / seconds;
+            for mode in modes {
+                let ours = through_both_hops(bench.server, bench.setting, load, *mode)?;
+                let beside = raw(bench.setting, load)?;
+                bench.pair(&format!("bulk-{}-{}", load.name, mode.name()), rate(ours.seconds), rate(beside));
+                if modes.first() == Some(mode) {
+                    let gigabytes = load.bytes as f64 / 1e9;
+                    bench.value(&format!("cpu-{}", load.name), ours.cpu.as_secs_f64() / gigabytes);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn through_both_hops(server: &Server, setting: Setting, load: &Load, mode: Mode) -> anyhow::Result<Run> {
+    let session = server.run(&load.command(), &load.env)?;
+    let mut viewer = session.attach(mode)?;
+    viewer.sees(b"ready")?;
+    let runner = session.runner()?;
+    if setting == Setting::OneCpu {
+        proc::hold(runner, ONE_CPU)?;
+    }
+    let cpu = || anyhow::Ok(proc::cpu(server.pid())? + proc::cpu(runner)?);
+    let (end, cpu_before) = (viewer.offset + load.bytes, cpu()?);
+    let started = Instant::now();
+    viewer.type_in(b"\n")?;
+    viewer.reaches(end)?;
+    let run = Run { seconds: started.elapsed().as_secs_f64(), cpu: cpu()?.saturating_sub(cpu_before) };
+    drop(viewer);
+    session.end();
+    Ok(run)
+}
+
+/// In seconds. The reader stands where the runner does: it shares the one processor when there is one.
+fn raw(setting: Setting, load: &Load) -> anyhow::Result<f64> {
+    let mut pty = Pty::run(&load.command(), &load.env)?;
+    pty.sees(b"ready")?;
+    let mut held = None;
+    if setting == Setting::OneCpu {
+        proc::hold(pty.pid()?, ONE_CPU)?;
+        held = Some(HeldThread::to(ONE_CPU)?);
+    }
+    let started = Instant::now();
+    pty.type_in(b"\n")?;
+    pty.takes(load.bytes, |_| {})?;
+    let seconds = started.elapsed().as_secs_f64();
+    drop(held);
+    Ok(seconds)
+}

@@ -1,0 +1,49 @@
+//! The measures. Each takes turns with what stands beside it and adds a value a round to the results.
+
+pub(crate) mod bulk;
+pub(crate) mod echo;
+pub(crate) mod memory;
+pub(crate) mod reconnect;
+
+use std::time::Instant;
+
+use crate::{results::Results, results::Setting, server::Server};
+
+/// What every measure needs.
+pub(crate) struct Bench<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) results: &'a mut Results,
+    pub(crate) setting: Setting,
+    pub(crate) rounds: u32,
+}
+
+/// The processor that runner and command share when they are held to one.
+pub(crate) const ONE_CPU: usize = 1;
+
+impl Bench<'_> {
+    pub(crate) fn pair(&mut self, id: &str, ours: f64, beside: f64) {
+        self.results.pair(id, self.setting, ours, beside);
+    }
+
+    pub(crate) fn value(&mut self, id: &str, ours: f64) {
+        self.results.value(id, self.setting, ours);
+    }
+
+    /// Runs a round so many times, and says so.
+    pub(crate) fn rounds(
+        &mut self,
+        what: &str,
+        mut round: impl FnMut(&mut Self) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for number in 1..=self.rounds {
+            eprint!("\r\x1b[K{what}: round {number} of {}", self.rounds);
+            round(self)?;
+        }
+        eprint!("\r\x1b[K");
+        Ok(())
+    }
+}
+
+pub(crate) fn micros(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e6
+}
