@@ -51,8 +51,6 @@ pub const ATTACH_SOCKET: &str = "attach.sock";
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// More streams than the registry ever opens, so that it and not the transport refuses a viewer.
 const MAX_STREAMS: u32 = 8192;
-/// One thread for the terminal, one for everything beside it.
-const WORKERS: usize = 2;
 
 /// A runner as a process: hardens it, reads the bootstrap from standard input, serves, and returns the exit code of the
 /// command. No thread may have been started.
@@ -74,8 +72,10 @@ fn start(args: Args) -> anyhow::Result<i32> {
     process::harden().context("the runner's process cannot be closed to others")?;
     let bootstrap = Bootstrap::read(std::io::stdin().lock()).context("reading the bootstrap failed")?;
     process::close_input().context("standard input cannot be closed")?;
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(WORKERS).enable_all().build().context("the runtime cannot start")?;
+    // One thread for all that waits: handing a key from one to another would cost more than all that is done with it.
+    // What takes long is done on blocking threads.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().context("the runtime cannot start")?;
     let code = runtime.block_on(run(args, bootstrap));
     runtime.shutdown_background(); // What still blocks has had its time.
     code

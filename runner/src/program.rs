@@ -6,7 +6,10 @@ use podling_session::{
     id::Uid,
     phase::{End, EndReason, sentence},
 };
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::{JoinSet, yield_now},
+    time::timeout,
+};
 use tracing::{debug, warn};
 
 use crate::{
@@ -20,6 +23,8 @@ use crate::{
 
 /// How long the last bytes of a program whose processes are all dead may take.
 const DRAIN: Duration = Duration::from_secs(5);
+/// So much at once is more than people and screens say: who reads it lets others have their turn.
+const FLOOD_BYTES: usize = 16 << 10;
 /// How long the dying of a process may take after SIGKILL.
 const DEATH: Duration = Duration::from_secs(5);
 
@@ -137,7 +142,11 @@ async fn drain(pty: Arc<Pty>, stage: Arc<Stage>) {
         match pty.read(&mut buffer).await {
             Ok(Some(bytes)) => {
                 stage.activity.happened();
+                let flood = bytes.len() >= FLOOD_BYTES;
                 stage.log.output(bytes).await;
+                if flood {
+                    yield_now().await; // A program that never pauses must not keep viewers from what it said.
+                }
             }
             Ok(None) => return,
             Err(error) => return warn!(%error, "the terminal cannot be read"),

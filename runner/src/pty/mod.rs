@@ -65,11 +65,14 @@ impl Pty {
         }
         loop {
             let mut ready = self.fd.readable().await?;
-            match ready.try_io(|fd| read_all(fd.get_ref(), buffer)) {
-                Ok(Ok(0)) => return Ok(None),
-                Ok(Ok(bytes)) => return Ok(Some(buffer.split_to(bytes).freeze())),
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => {}
+            match read_all(self.fd.get_ref(), buffer)? {
+                Said::Nothing => ready.clear_ready(),
+                Said::Everything(bytes) => {
+                    ready.clear_ready();
+                    return Ok(Some(buffer.split_to(bytes).freeze()));
+                }
+                Said::AsMuchAsFits(bytes) => return Ok(Some(buffer.split_to(bytes).freeze())),
+                Said::TheEnd => return Ok(None),
             }
         }
     }
@@ -86,19 +89,30 @@ impl Pty {
     }
 }
 
-/// Reads until the kernel has no more or the buffer is full. 0 is the end: every other end is closed (EIO).
-fn read_all(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+/// What a program has said by now.
+enum Said {
+    Nothing,
+    Everything(usize),
+    AsMuchAsFits(usize),
+    /// Every other end is closed.
+    TheEnd,
+}
+
+/// Reads until the kernel has no more (EAGAIN), the buffer is full, or the end is reached (EIO).
+fn read_all(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Said> {
     let mut filled = 0;
     while filled < buffer.len() {
         match rustix::io::read(fd, &mut buffer[filled..]) {
+            Ok(0) | Err(Errno::IO) if filled == 0 => return Ok(Said::TheEnd),
             Ok(0) | Err(Errno::IO) => break,
             Ok(bytes) => filled += bytes,
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if filled > 0 => break,
+            Err(Errno::AGAIN) if filled == 0 => return Ok(Said::Nothing),
+            Err(Errno::AGAIN) => return Ok(Said::Everything(filled)),
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(filled)
+    Ok(Said::AsMuchAsFits(filled))
 }
 
 fn winsize(size: WindowSize) -> Winsize {

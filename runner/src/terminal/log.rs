@@ -23,6 +23,8 @@ use super::{
     tail::Tail,
 };
 
+/// How much unwritten output is worth a write of its own at once.
+const MUCH_UNWRITTEN_BYTES: u64 = 256 << 10;
 /// How far the files may be behind the PTY before its reader waits for them. A disk that works writes this in far less
 /// than a second.
 const MAX_UNWRITTEN_BYTES: u64 = 4 << 20;
@@ -47,8 +49,8 @@ pub(crate) struct Log {
     keep_bytes: u64,
     state: Mutex<State>,
     head: watch::Sender<Head>,
-    /// Whether the PTY's reader has to wait for the files.
-    behind: watch::Sender<bool>,
+    /// How far the files are behind.
+    unwritten: watch::Sender<Unwritten>,
     /// How many segments are sealed.
     sealed: watch::Sender<u64>,
 }
@@ -63,6 +65,18 @@ pub(super) struct State {
     pub(super) unwritten_size: WindowSize,
     storage_refuses: bool,
     ended: bool,
+}
+
+/// How much output is in no file yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unwritten {
+    /// So little that the writer lets it gather.
+    #[default]
+    Little,
+    /// Worth a write, as is the last of it.
+    Much,
+    /// The PTY's reader has to wait.
+    TooMuch,
 }
 
 /// What the writer has to do next.
@@ -91,18 +105,18 @@ impl Log {
             storage_refuses: false,
             ended: false,
         };
-        let (behind, sealed) = (watch::Sender::new(false), watch::Sender::new(0));
-        Log { directory, keep_bytes, state: Mutex::new(state), head, behind, sealed }
+        let (unwritten, sealed) = (watch::Sender::default(), watch::Sender::new(0));
+        Log { directory, keep_bytes, state: Mutex::new(state), head, unwritten, sealed }
     }
 
     /// Appends what the PTY said; then waits, if it must, for files that are far behind but still being written.
     pub(crate) async fn output(&self, bytes: Bytes) {
         self.append(Body::Output(bytes));
-        let mut behind = self.behind.subscribe();
-        if !*behind.borrow_and_update() {
+        if *self.unwritten.borrow() != Unwritten::TooMuch {
             return;
         }
-        if timeout(STALLED, behind.wait_for(|behind| !behind)).await.is_err() {
+        let mut unwritten = self.unwritten.subscribe();
+        if timeout(STALLED, unwritten.wait_for(|unwritten| *unwritten != Unwritten::TooMuch)).await.is_err() {
             warn!("the terminal log's storage has stalled");
             self.refused();
         }
@@ -141,13 +155,17 @@ impl Log {
     /// Tells those who wait. Under the lock, so that a head is never followed by an older one.
     fn publish(&self, state: &State) {
         self.head.send_replace(state.head());
-        self.set_behind(state);
+        self.tell_unwritten(state);
     }
 
-    fn set_behind(&self, state: &State) {
-        let unwritten = state.tail.end() - state.unwritten.offset;
-        let now = unwritten > MAX_UNWRITTEN_BYTES && !state.storage_refuses;
-        self.behind.send_if_modified(|behind| std::mem::replace(behind, now) != now);
+    fn tell_unwritten(&self, state: &State) {
+        let now = state.how_unwritten();
+        self.unwritten.send_if_modified(|unwritten| std::mem::replace(unwritten, now) != now);
+    }
+
+    /// Told when more than a little is unwritten, and when that changes.
+    pub(super) fn unwritten(&self) -> watch::Receiver<Unwritten> {
+        self.unwritten.subscribe()
     }
 
     pub(crate) fn head(&self) -> watch::Receiver<Head> {
@@ -196,7 +214,7 @@ impl Log {
         state.unwritten_size = size;
         state.index.update(entry);
         state.trim();
-        self.set_behind(&state);
+        self.tell_unwritten(&state);
     }
 
     /// A segment is sealed; the returned ones are no longer kept.
@@ -214,13 +232,22 @@ impl Log {
         let mut state = self.state();
         state.storage_refuses = true;
         state.trim();
-        self.set_behind(&state);
+        self.tell_unwritten(&state);
     }
 }
 
 impl State {
     fn head(&self) -> Head {
         Head { index: self.tail.next_index(), offset: self.tail.end(), ended: self.ended }
+    }
+
+    fn how_unwritten(&self) -> Unwritten {
+        match self.tail.end() - self.unwritten.offset {
+            MAX_UNWRITTEN_BYTES.. if !self.storage_refuses => Unwritten::TooMuch,
+            MUCH_UNWRITTEN_BYTES.. => Unwritten::Much,
+            _ if self.ended => Unwritten::Much,
+            _ => Unwritten::Little,
+        }
     }
 
     fn trim(&mut self) {

@@ -1,4 +1,5 @@
-//! Writes the log to its segment files as soon as there is something to write.
+//! Writes the log to its segment files, a little at a time when there is much, and after a moment when there is little:
+//! a write for every key would cost the one who types more than all the rest of the way.
 
 use std::{
     fs, io,
@@ -14,18 +15,20 @@ use podling_session::{
 use tokio::{
     sync::watch,
     task::spawn_blocking,
-    time::{sleep, sleep_until},
+    time::{sleep, sleep_until, timeout},
 };
 use tracing::{info, warn};
 
 use super::{
     file::{Batch, SegmentFile},
     index::SegmentEntry,
-    log::{Head, Log, Pending},
+    log::{Head, Log, Pending, Unwritten},
 };
 
 /// A segment is sealed at this age, so that what is stored elsewhere is never older.
 const SEAL_AFTER: Duration = Duration::from_secs(10);
+/// How long little output gathers before it is written: what a runner that is killed may lose.
+const GATHER: Duration = Duration::from_millis(20);
 /// How long after a refusal the storage is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -108,13 +111,24 @@ impl Writer {
     async fn idle(&mut self, head: &mut watch::Receiver<Head>) {
         let Some(open) = &self.open else {
             let _ = head.changed().await; // The log holds the sender as long as we hold the log.
-            return;
+            return self.gather().await;
         };
         let due = open.began() + SEAL_AFTER;
         tokio::select! {
-            _ = head.changed() => if Instant::now() >= due { self.seal().await },
+            _ = head.changed() => {
+                if Instant::now() >= due {
+                    self.seal().await;
+                }
+                self.gather().await;
+            }
             () = sleep_until(due.into()) => self.seal().await,
         }
+    }
+
+    async fn gather(&self) {
+        let mut unwritten = self.log.unwritten();
+        // Either way it is written now.
+        let _ = timeout(GATHER, unwritten.wait_for(|unwritten| *unwritten != Unwritten::Little)).await;
     }
 }
 
