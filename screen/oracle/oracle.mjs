@@ -12,7 +12,7 @@ import unicode from "@xterm/addon-unicode11";
 import { differences } from "./state.mjs";
 
 // More than a case ever fills: at the limit xterm.js keeps a saved cursor by another rule.
-const SCROLLBACK = 20_000;
+const SCROLLBACK = 2_000;
 
 // Of xterm.js's `ColorRequestType`.
 const [SET, RESTORE] = [1, 2];
