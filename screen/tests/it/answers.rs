@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// After what is written, the one answer. Both this emulator and xterm.js are held to it.
-const ANSWERS: [(&str, &str); 33] = [
+const ANSWERS: [(&str, &str); 32] = [
     ("\x1b[c", "\x1b[?1;2c"),
     ("\x1b[0c", "\x1b[?1;2c"),
     ("\x1b[1c", ""),
@@ -25,7 +25,6 @@ const ANSWERS: [(&str, &str); 33] = [
     ("\x1b[3;7H\x1b[6n", "\x1b[3;7R"),
     ("\x1b[3;7H\x1b[?6n", "\x1b[?3;7R"),
     ("\x1b[5;10r\x1b[?6h\x1b[2;3H\x1b[6n", "\x1b[6;3R"),
-    ("\x1b[999Cx\x1b[6n", "\x1b[1;81R"),
     ("\x1b[4$p", "\x1b[4;2$y"),
     ("\x1b[4h\x1b[4$p", "\x1b[4;1$y"),
     ("\x1b[20$p", "\x1b[20;2$y"),
@@ -77,6 +76,7 @@ fn the_table_of_answers_is_that_of_xterm_js() {
 
 /// Named exclusions, where xterm.js without a browser does not answer and the emulator does: colours (`OSC 4 10 11 12`),
 /// sizes (`CSI t`), the name (`CSI > q`). `DCS $ q m` and `DCS $ q SP q`: xterm.js tells neither its attributes nor its style.
+/// Behind the last column xterm.js reports a column that does not exist, so the cursor steps back before it is asked for.
 fn question() -> impl Strategy<Value = Vec<u8>> {
     let mode = select(vec![
         1, 3, 6, 7, 8, 9, 12, 25, 45, 47, 66, 67, 1000, 1002, 1003, 1004, 1005, 1006, 1015, 1016, 1047, 1048, 1049,
