@@ -16,8 +16,9 @@ use crate::tabs::Tabs;
 use crate::terminal::Terminal;
 
 /// From any state: ends what is under way, shows the normal screen, resets modes, charsets, link and attributes.
+/// It passes through the alternate screen, because xterm.js gives that one its size when it is left.
 const RESET: &str = concat!(
-    "\x18\x1b[?1049l\x1b[!p\x1b[?1;9;45;66;1000;1002;1003;1004;1006;1016;2004;2026l\x1b[?7;25h\x1b[4;20l",
+    "\x18\x1b[?1047h\x1b[?1049l\x1b[!p\x1b[?1;9;45;66;1000;1002;1003;1004;1006;1016;2004;2026l\x1b[?7;25h\x1b[4;20l",
     "\x1b[?6l\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b]8;;\x1b\\",
     "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\",
 );

@@ -3,6 +3,8 @@
 //! Named exclusions, where xterm.js itself has no one answer:
 //! - *Erase to the cursor, in the last column* (`CSI 1 J`): xterm.js then unmarks a row of its scrollback, or throws where
 //!   there is none. The cursor steps back first.
+//! - *Erase the scrollback, with a saved cursor* (`CSI 3 J`): xterm.js then restores the cursor lower by as many rows as
+//!   the scrollback had, which is another number for each viewer. The cursor is saved again.
 //! - *Huge counts of what xterm.js does one by one* (`CSI b I L M S T Z` and 2^31): a page would hang for minutes. Such
 //!   counts stay below 1000; every other parameter has no limit.
 
@@ -110,9 +112,9 @@ fn cursor() -> impl Strategy<Value = Vec<u8>> {
 
 fn edits() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
-        4 => csi(select(vec!["", "0", "2", "3", "?", "?0", "?2", "4"]).prop_map(str::to_owned), Just("J")),
-        // The first named exclusion.
-        1 => select(vec!["\x1b[D\x1b[1J", "\x1b[D\x1b[?1J"]).prop_map(|text| text.as_bytes().to_vec()),
+        4 => csi(select(vec!["", "0", "2", "?", "?0", "?2", "4"]).prop_map(str::to_owned), Just("J")),
+        // The first two named exclusions.
+        2 => select(vec!["\x1b[D\x1b[1J", "\x1b[D\x1b[?1J", "\x1b[3J\x1b7"]).prop_map(|text| text.as_bytes().to_vec()),
         4 => csi(select(vec!["", "0", "1", "2", "?", "?0", "?1", "?2", "3"]).prop_map(str::to_owned), Just("K")),
         4 => csi(number(), select(vec!["@", "P", "X"])),
         4 => csi(count(), select(vec!["L", "M", "S", "T"])),

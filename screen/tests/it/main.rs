@@ -2,7 +2,6 @@
 
 mod answers;
 mod continuation;
-mod fidelity;
 mod grammar;
 mod oracle;
 mod recorded;
