@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
 use podling_session::{
     address::AllowedSource,
@@ -11,6 +11,9 @@ use podling_session::{
     spec::{Limits, Policy},
 };
 use url::Url;
+
+/// Each holds a process, a sandbox and some megabytes.
+const MAX_WARM_RUNNERS: i64 = 256;
 
 /// Everything about sessions that is not where to listen and where to keep them.
 #[derive(Args, Clone, Debug)]
@@ -139,6 +142,11 @@ pub struct RunnerArgs {
     #[arg(long, env = "PODLING_MIRROR_OUTPUT")]
     pub mirror_output: bool,
 
+    /// How many runners are kept ready before there is a session for them, so that a create need not wait for a launch;
+    /// 0 for none
+    #[arg(long, env = "PODLING_WARM_RUNNERS", value_name = "NUMBER", default_value_t = 2, value_parser = value_parser!(u32).range(..=MAX_WARM_RUNNERS))]
+    pub warm_runners: u32,
+
     /// How long a command has between SIGTERM and SIGKILL
     #[arg(long, env = "PODLING_GRACE", value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
     pub grace: Duration,
@@ -230,6 +238,7 @@ mod tests {
         check("--min-isolation", "some");
         check("--creates-per-minute", "0");
         check("--public-url", "podling");
+        check("--warm-runners", "257");
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub struct Settings {
     pub max_sessions_per_tenant: u32,
     /// Viewers of one session at once.
     pub max_viewers: u32,
+    /// Runners that are kept ready for sessions to come.
+    pub warm_runners: usize,
     /// How long a command has between SIGTERM and SIGKILL.
     pub grace: Duration,
     /// Private hosts that sources may come from.

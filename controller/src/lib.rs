@@ -1,6 +1,6 @@
 //! The controller: owns sessions, and is the only one that writes to their stores.
 //!
-//! Doors (`http`, `grpc`) call verbs (`sessions`, `work`, `reaper`), verbs call adapters (`store`, `launch`, `sign`,
+//! Doors (`http`, `grpc`) call verbs (`sessions`, `work`, `pool`, `reaper`), verbs call adapters (`store`, `launch`, `sign`,
 //! `identity`) through the seams of `podling-session`.
 
 pub mod args;
@@ -11,6 +11,7 @@ pub mod grpc;
 pub mod http;
 
 pub mod logs;
+pub mod pool;
 pub mod reaper;
 pub mod sessions;
 pub mod work;

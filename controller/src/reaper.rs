@@ -3,22 +3,19 @@
 //! The store decides about deadlines and silence, in its own clock. The launcher tells which runners are dead and which
 //! nobody holds any more. What is left of a session that has ended is the work loop's.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use metrics::{counter, gauge};
 use podling_session::{
-    id::Incarnation,
+    id::{Incarnation, LaunchName},
     launch::{LaunchError, LaunchState, Launched},
-    phase::{End, EndReason, Phase},
+    phase::{End, EndReason, Phase, Stage},
     session::{Release, Session},
-    store::StoreError,
+    store::{Held, RunnerRow, StoreError},
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{core::Core, work::SETTLE};
 
@@ -82,24 +79,26 @@ async fn sweep(core: &Core) -> Result<(), ReapError> {
 struct Differences {
     /// Held, and its runner is dead.
     dead: Vec<Incarnation>,
-    /// Held, and the launcher has nothing of it; right for a session that was not launched yet.
+    /// Held and launched, and the launcher has nothing of it.
     missing: Vec<Incarnation>,
-    /// The launcher has it and it was not held; right for a session that was created since.
+    /// The launcher has it and it was not held; right for a session that was created since, and for the pool.
     strays: Vec<Launched>,
 }
 
-/// `held` must have been read before `listed`: what is held and was launched then is listed, if it is there at all.
-fn compare(held: &[Incarnation], listed: Vec<Launched>) -> Differences {
+/// `held` must have been read before `listed`: what is held and was launched then is listed, if it is there at all. A
+/// launch that was under way looks dead, or is not there yet, and nothing follows from that.
+fn compare(held: &[Held], listed: Vec<Launched>) -> Differences {
     let mut differences = Differences::default();
-    let mut unseen: HashSet<Incarnation> = held.iter().copied().collect();
+    let mut unseen: HashMap<&LaunchName, &Held> = held.iter().map(|held| (&held.launch, held)).collect();
     for launched in listed {
-        match launched.name.incarnation().filter(|life| unseen.remove(life)) {
+        match unseen.remove(&launched.name) {
             None => differences.strays.push(launched),
-            Some(life) if launched.state != LaunchState::Alive => differences.dead.push(life),
+            Some(held) if held.launched && launched.state != LaunchState::Alive => differences.dead.push(held.life),
             Some(_) => {}
         }
     }
-    differences.missing.extend(held.iter().filter(|life| unseen.contains(life)));
+    let missing = held.iter().filter(|held| held.launched && unseen.contains_key(&held.launch));
+    differences.missing.extend(missing.map(|held| held.life));
     differences
 }
 
@@ -112,9 +111,7 @@ async fn reconcile(core: &Core) -> Result<(), ReapError> {
         lose(core, life).await?;
     }
     for life in differences.missing {
-        if core.system.runner_of(life).await?.is_some() {
-            lose(core, life).await?;
-        }
+        lose(core, life).await?;
     }
     for stray in differences.strays {
         clear(core, &stray).await?;
@@ -129,6 +126,9 @@ async fn lose(core: &Core, life: Incarnation) -> Result<(), ReapError> {
     if session.life() != life || !matches!(session.phase, Phase::Starting { .. } | Phase::Running) {
         return Ok(());
     }
+    if revive(core, &session).await? {
+        return Ok(());
+    }
     let recorded = core.logs.settle(core, life).await.unwrap_or_else(|error| {
         warn!(session.id = %life.uid, %error, "the log of session {} could not be settled", life.uid);
         None
@@ -141,26 +141,54 @@ async fn lose(core: &Core, life: Incarnation) -> Result<(), ReapError> {
     Ok(())
 }
 
-/// Stops and removes what no session holds.
-async fn clear(core: &Core, stray: &Launched) -> Result<(), ReapError> {
-    let session = match stray.name.incarnation() {
-        Some(life) => core.system.find(life.uid).await?.filter(|session| session.life() == life),
-        None => None,
+/// A warm runner that died between its claim and its assignment has begun nothing: the session is launched anew, and
+/// nobody hears of it. A runner that was launched for its session is lost with it, or a fault would repeat for ever.
+async fn revive(core: &Core, session: &Session) -> Result<bool, ReapError> {
+    let life = session.life();
+    if session.phase != (Phase::Starting { stage: Stage::Scheduling }) {
+        return Ok(false);
+    }
+    let Some(runner) = core.system.runner_of(life).await?.filter(|row| row.launch.slot().is_some()) else {
+        return Ok(false);
     };
-    if session.is_some_and(|session| is_held(&session)) {
-        return Ok(()); // Created after the held ones were read.
+    if core.launcher.was_assigned(&runner.launch).await? || !core.system.forsake(life, runner.id).await? {
+        return Ok(false);
+    }
+    counter!("podling_warm_runners_lost_total").increment(1);
+    warn!(session.id = %life.uid, "the warm runner of session {} died before it began; another is launched", life.uid);
+    Ok(true)
+}
+
+/// Stops and removes what neither a session nor the pool holds.
+async fn clear(core: &Core, stray: &Launched) -> Result<(), ReapError> {
+    // Some were created, or claimed, after the held ones were read.
+    let wanted = match core.system.runner_at(&stray.name).await? {
+        Some(RunnerRow { life: None, .. }) => true,
+        Some(RunnerRow { life: Some(life), .. }) => is_held(core, life).await?,
+        None => match stray.name.incarnation() {
+            Some(life) => is_held(core, life).await?,
+            None => false,
+        },
+    };
+    if wanted {
+        return Ok(());
     }
     match stray.state {
         LaunchState::Alive => core.launcher.stop(&stray.name, core.settings.grace + SETTLE).await?,
         LaunchState::Dead { .. } => _ = core.launcher.remove(&stray.name).await?,
+    }
+    if stray.name.slot().is_some() {
+        debug!(launch.name = %stray.name, "warm runner {} is not in the pool any more", stray.name);
+        return Ok(());
     }
     counter!("podling_strays_cleared_total").increment(1);
     warn!(launch.name = %stray.name, "runner {} belongs to no session that is held", stray.name);
     Ok(())
 }
 
-fn is_held(session: &Session) -> bool {
-    session.release == Release::Held
+async fn is_held(core: &Core, life: Incarnation) -> Result<bool, StoreError> {
+    let session = core.system.find(life.uid).await?;
+    Ok(session.is_some_and(|session| session.life() == life && session.release == Release::Held))
 }
 
 fn count(held: usize, listed: &[Launched]) {
@@ -177,19 +205,22 @@ fn count(held: usize, listed: &[Launched]) {
 
 #[cfg(test)]
 mod tests {
-    use podling_session::id::Uid;
+    use podling_session::id::{Slot, Uid};
 
     use super::*;
 
     #[test]
     fn the_two_lists_differ_by_the_dead_the_missing_and_the_strays() {
         let life = || Incarnation { uid: Uid::new(), number: 1 };
-        let (alive, dead, missing, stray) = (life(), life(), life(), life());
+        let (alive, dead, missing, stray, warm) = (life(), life(), life(), life(), life());
+        let (begun, pending, slot) = (life(), life(), Slot::new().launch_name());
         let launched = |life: Incarnation, state| Launched { name: life.launch_name(), state };
         let earlier = launched(Incarnation { number: 2, ..alive }, LaunchState::Alive);
         let listed = vec![
+            Launched { name: slot.clone(), state: LaunchState::Alive },
             launched(alive, LaunchState::Alive),
             launched(dead, LaunchState::Dead { exit_code: Some(0) }),
+            launched(begun, LaunchState::Dead { exit_code: None }),
             launched(stray, LaunchState::Alive),
             earlier.clone(),
         ];
@@ -198,6 +229,10 @@ mod tests {
             missing: vec![missing],
             strays: vec![launched(stray, LaunchState::Alive), earlier],
         };
-        assert_eq!(compare(&[alive, dead, missing], listed), expected);
+        let held = |life: Incarnation, launched| Held { life, launch: life.launch_name(), launched };
+        let cold = [held(alive, true), held(dead, true), held(missing, true)];
+        let under_way = [held(begun, false), held(pending, false)];
+        let held = [&cold[..], &under_way, &[Held { life: warm, launch: slot, launched: true }]].concat();
+        assert_eq!(compare(&held, listed), expected);
     }
 }

@@ -15,6 +15,7 @@ use podling_proto::channel::Address;
 use podling_session::{
     launch::Launcher,
     phase::{End, EndReason},
+    store::Held,
 };
 use secrecy::SecretString;
 use tokio::{
@@ -35,6 +36,7 @@ use crate::{
     launch::local::{LocalLauncher, RunnerProgram},
     limit::MemoryRateLimiter,
     logs::Logs,
+    pool::Pool,
     reaper,
     seal::Seal,
     sign::KeyRing,
@@ -74,6 +76,7 @@ pub struct Controller {
     service_credential: SecretString,
     store: Arc<SqliteStore>,
     launcher: Arc<LocalLauncher>,
+    pool: Arc<Pool>,
     stop: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
     /// Last: the directory is ours until everything else is closed.
@@ -116,6 +119,7 @@ impl Controller {
             orders: Arc::new(Orders::default()),
             settings: Arc::new(settings(args, bound, default_creates_per_minute)?),
         };
+        let pool = Pool::start(core.clone()).await.context("the pool of warm runners cannot be made")?;
         let service_credential = random_credential();
         let listener = grpc::bind(&control).context("the control socket cannot be bound")?;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
@@ -124,6 +128,8 @@ impl Controller {
         tasks.spawn(async move { serve.await.context("the control socket failed") });
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));
         tasks.spawn(ending(reaper::run(core.clone(), stop.clone())));
+        let (filling, filled) = (stop.clone(), Arc::clone(&pool));
+        tasks.spawn(ending(async move { filled.run(filling).await }));
         let forgetting = stop.clone();
         tasks.spawn(ending(async move { limiter.run(forgetting).await }));
         let serving = Serving::default();
@@ -137,6 +143,7 @@ impl Controller {
             service_credential,
             store,
             launcher,
+            pool,
             stop,
             tasks,
             _data: data,
@@ -182,8 +189,9 @@ impl Controller {
     pub async fn drain(&self) {
         self.serving.drain();
         let deadline = Instant::now() + self.core.settings.grace + SETTLE + RELEASE;
-        match timeout_at(deadline, self.release_all()).await {
-            Ok(Ok(())) => info!("every session was ended and released"),
+        let all = async { tokio::try_join!(self.release_all(), self.pool.drain()) };
+        match timeout_at(deadline, all).await {
+            Ok(Ok(_)) => info!("every session was ended and released"),
             Ok(Err(error)) => warn!(%error, "the sessions could not be ended; the next start goes on with them"),
             Err(_) => warn!("some sessions were not released in time; the next start goes on with them"),
         }
@@ -192,10 +200,10 @@ impl Controller {
     async fn release_all(&self) -> anyhow::Result<()> {
         let system = self.core.system.as_ref();
         let end = End { detail: "Podling was shut down.".to_owned(), ..End::because(EndReason::Stopped) };
-        for life in system.held().await? {
+        for Held { life, launch, .. } in system.held().await? {
             // One that had ended before may still serve viewers, for longer than we wait.
             if !system.end(life, &end).await? {
-                self.launcher.stop(&life.launch_name(), self.core.settings.grace + SETTLE).await?;
+                self.launcher.stop(&launch, self.core.settings.grace + SETTLE).await?;
             }
         }
         loop {
@@ -203,7 +211,7 @@ impl Controller {
             if held.is_empty() {
                 return Ok(());
             }
-            for life in held {
+            for Held { life, .. } in held {
                 system.end(life, &end).await?; // Of one that was created since, too.
             }
             tokio::select! {
@@ -267,6 +275,7 @@ fn settings(args: ControllerArgs, bound: SocketAddr, default_rate: NonZeroU32) -
         max_sessions_per_owner: quotas.max_sessions_per_owner,
         max_sessions_per_tenant: quotas.max_sessions_per_tenant,
         max_viewers: quotas.max_viewers,
+        warm_runners: runners.warm_runners as usize,
         grace: runners.grace,
         allowed_sources: runners.allowed_sources,
         // A command without a sandbox could call as the local owner.

@@ -7,7 +7,7 @@ use aws_lc_rs::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use podling_session::{
     capability::SessionKey,
-    id::{Incarnation, RunnerId, Uid},
+    id::{LaunchName, RunnerId, Uid},
     spec::Secrets,
     store::Sealed,
 };
@@ -51,10 +51,10 @@ impl Seal {
         serde_json::from_slice(&self.open(&label(uid, "secrets"), sealed)?).map_err(|_| Unsealable)
     }
 
-    /// The same id for every attempt to launch this incarnation.
-    pub fn runner_id(&self, life: Incarnation) -> RunnerId {
+    /// The same id for every attempt to launch this incarnation, or this slot of the pool.
+    pub fn runner_id(&self, launch: &LaunchName) -> RunnerId {
         let mut bytes = [0; 16];
-        bytes.copy_from_slice(&self.mac(&["runner-id", &life.launch_name().to_string()])[..16]);
+        bytes.copy_from_slice(&self.mac(&["runner-id", launch.as_str()])[..16]);
         RunnerId::from_mac(bytes)
     }
 
@@ -115,6 +115,8 @@ fn label(uid: Uid, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use podling_session::id::Incarnation;
+
     use super::*;
 
     #[test]
@@ -134,7 +136,10 @@ mod tests {
     fn a_runner_has_one_identity_per_incarnation() {
         let seal = Seal::new(&[1; 32]);
         let life = Incarnation { uid: Uid::new(), number: 1 };
-        assert_eq!(seal.runner_id(life), seal.runner_id(life));
-        assert_ne!(seal.runner_id(life), seal.runner_id(Incarnation { number: 2, ..life }));
+        assert_eq!(seal.runner_id(&life.launch_name()), seal.runner_id(&life.launch_name()));
+        assert_ne!(
+            seal.runner_id(&life.launch_name()),
+            seal.runner_id(&Incarnation { number: 2, ..life }.launch_name())
+        );
     }
 }

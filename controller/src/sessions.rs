@@ -14,12 +14,12 @@ use podling_session::{
     principal::Owner,
     session::Session,
     spec::{Draft, InvalidField, Secrets, Spec},
-    store::{Created, Filter, Idempotency, NewSession, Page, StoreError},
+    store::{Created, Filter, Idempotency, NewSession, Page, Sealed, StoreError},
     token::{AUDIENCE, Claims, Scope},
 };
 use tracing::info;
 
-use crate::core::Core;
+use crate::{core::Core, grpc::control::assignment};
 
 /// Why a verb did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +78,14 @@ pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Tick
     take_allowance(core, owner).await?;
     let uid = Uid::new();
     let token = mint(core, owner, uid).await?;
-    let new = new_session(core, owner, uid, spec, secrets, &request);
+    let key = SessionKey::random();
+    let new = new_session(core, owner, uid, spec, core.seal.seal(uid, &key, &secrets), &request);
     let id = new.id.clone();
     match core.sessions.create(new).await? {
-        Created::New(session) => {
-            metrics::counter!("podling_sessions_created_total").increment(1);
-            info!(session.id = %uid, "session {uid} was created");
-            Ok(Ticket { session, token, origin: Origin::New })
+        Created::New(session) => Ok(created(session, token, "cold")),
+        Created::Claimed(session, runner) => {
+            core.orders.assign(runner, session.life(), assignment(&session, &key, secrets));
+            Ok(created(session, token, "warm"))
         }
         Created::Existing(session) => {
             let token = mint(core, owner, session.uid).await?;
@@ -94,6 +95,12 @@ pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Tick
         Created::IdempotencyConflict => Err(Error::IdempotencyConflict),
         Created::QuotaExceeded { max } => Err(Error::QuotaExceeded { max }),
     }
+}
+
+fn created(session: Session, token: String, start: &'static str) -> Ticket {
+    metrics::counter!("podling_sessions_created_total", "start" => start).increment(1);
+    info!(session.id = %session.uid, "session {} was created for a {start} start", session.uid);
+    Ticket { session, token, origin: Origin::New }
 }
 
 pub async fn get(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
@@ -149,16 +156,17 @@ async fn take_allowance(core: &Core, owner: &Owner) -> Result<(), Error> {
     }
 }
 
-fn new_session(core: &Core, owner: &Owner, uid: Uid, spec: Spec, secrets: Secrets, request: &Request) -> NewSession {
+fn new_session(core: &Core, owner: &Owner, uid: Uid, spec: Spec, sealed: Sealed, request: &Request) -> NewSession {
     NewSession {
         uid,
         id: request.id.clone().unwrap_or_else(|| uid.into()),
         owner: owner.clone(),
         spec,
-        sealed: core.seal.seal(uid, &SessionKey::random(), &secrets),
+        sealed,
         idempotency: request.idempotency.clone(),
         max_per_owner: core.settings.max_sessions_per_owner,
         max_per_tenant: core.settings.max_sessions_per_tenant,
+        warm: core.orders.waiting(),
     }
 }
 

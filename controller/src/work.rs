@@ -9,9 +9,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::{counter, histogram};
 use podling_session::{
+    id::{Incarnation, LaunchName},
     launch::{Launch, LaunchError},
     phase::{End, EndReason},
     session::Session,
+    spec::Limits,
     store::{StoreError, Work},
 };
 use tokio::{
@@ -134,14 +136,8 @@ async fn step(core: &Core, work: &Work) -> Result<Rest, WorkError> {
 
 async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
     let life = session.life();
-    let runner = core.seal.runner_id(life);
-    let launch = Launch {
-        name: life.launch_name(),
-        runner,
-        secret: core.seal.bootstrap_secret(runner),
-        tenant: session.owner.tenant.clone(),
-        limits: session.spec.limits,
-    };
+    let launch = described(core, life.launch_name(), session.spec.limits);
+    let runner = launch.runner;
     match core.launcher.launch(&launch).await {
         Ok(()) => {}
         Err(LaunchError::Refused { reason, detail }) => {
@@ -154,7 +150,7 @@ async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
         info!(session.id = %life.uid, "a runner of session {} was launched", life.uid);
         return Ok(Rest::Nothing);
     }
-    // It was not Pending any more: launched before, by an attempt that died here, or ended while the runner started.
+    // It needs none any more: launched before, by an attempt that died here, or ended while the runner started.
     let now = core.system.find(life.uid).await?;
     if now.is_none_or(|now| now.phase.end().is_some() || now.life() != life) {
         core.launcher.stop(&launch.name, core.settings.grace + SETTLE).await?;
@@ -162,12 +158,25 @@ async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
     Ok(Rest::Again(Duration::ZERO)) // Whatever is due now waits for our lease.
 }
 
+/// A launch, with the identity that follows from its name.
+pub(crate) fn described(core: &Core, name: LaunchName, limits: Limits) -> Launch {
+    let runner = core.seal.runner_id(&name);
+    Launch { runner, secret: core.seal.bootstrap_secret(runner), name, limits }
+}
+
+/// What the launcher calls the runner of an incarnation: a warm one has had its name since before.
+async fn launch_name(core: &Core, life: Incarnation) -> Result<LaunchName, StoreError> {
+    let row = core.system.runner_of(life).await?;
+    Ok(row.map_or_else(|| life.launch_name(), |row| row.launch))
+}
+
 /// Runner, then log, then row: the row says that the others are dealt with.
 async fn release(core: &Core, session: &Session) -> Result<Rest, WorkError> {
-    let (life, name) = (session.life(), session.life().launch_name());
+    let life = session.life();
+    let name = launch_name(core, life).await?;
     if !core.launcher.remove(&name).await? {
         let now = core.system.ping().await?;
-        ask_to_stop(core, session, now).await?;
+        ask_to_stop(core, session, &name, now).await?;
         return Ok(Rest::Again(patience(session, now, Duration::from_secs(1))));
     }
     core.logs.settle(core, life).await?;
@@ -177,7 +186,7 @@ async fn release(core: &Core, session: &Session) -> Result<Rest, WorkError> {
     Ok(Rest::Nothing)
 }
 
-async fn ask_to_stop(core: &Core, session: &Session, now: Timestamp) -> Result<(), WorkError> {
+async fn ask_to_stop(core: &Core, session: &Session, name: &LaunchName, now: Timestamp) -> Result<(), WorkError> {
     let grace = core.settings.grace;
     let Some(end) = session.phase.end() else { return Ok(()) };
     if lingers(session, end, now) {
@@ -185,7 +194,7 @@ async fn ask_to_stop(core: &Core, session: &Session, now: Timestamp) -> Result<(
     }
     let told = core.orders.stop(session.life(), end, grace);
     if !told || since_end(session, now) >= TOLD {
-        core.launcher.stop(&session.life().launch_name(), grace + SETTLE).await?;
+        core.launcher.stop(name, grace + SETTLE).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context;
 use reqwest::{Method, StatusCode};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -246,19 +247,82 @@ impl Podling {
         String::from_utf8_lossy(&response.bytes().await.expect("the whole log")).into_owned()
     }
 
-    /// Waits until nothing is left of a session: no runner's folder, process or cgroup.
+    /// Waits until nothing is left of a session: no runner's folder, process or cgroup. Runners of the pool that nobody
+    /// has claimed, and those of other sessions, stay.
     pub async fn released(&self, uid: &str, within: Duration) {
-        let name = uid.replace('-', "");
-        let runners = self.data_dir().join("runners");
+        let known = self.names_of(uid).unwrap_or_default(); // The row may be pruned before all is gone.
         until(&format!("session {uid} released"), within, async || {
-            let folders = std::fs::read_dir(&runners).into_iter().flatten().flatten();
-            let folders: Vec<_> =
-                folders.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(&name)).collect();
-            let left = (folders, process::with_argument(&name), process::cgroups_named(&name));
-            if left.0.is_empty() && left.1.is_empty() && left.2.is_empty() { Ok(()) } else { Err(left) }
+            let mut left = Vec::new();
+            for launch in self.launches() {
+                if self.serves(&launch)? == Serves::Unknown {
+                    left.push(format!("runner {launch}, which is in no row"));
+                }
+            }
+            for launch in known.iter().cloned().chain(self.names_of(uid)?) {
+                left.extend(self.launches().contains(&launch).then(|| format!("the folder of {launch}")));
+                left.extend(process::with_argument(&launch).into_iter().map(|process| format!("{process:?}")));
+                left.extend(process::cgroups_named(&launch));
+            }
+            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
         })
         .await;
     }
+
+    /// The name of the launch that serves a session, as the store has it.
+    pub async fn launch(&self, uid: &str) -> String {
+        until(&format!("session {uid} launched"), START, async || {
+            let row = self.row("SELECT launch FROM runners WHERE uid = ?1", uid)?;
+            row.flatten().ok_or_else(|| "it has no runner".to_owned())
+        })
+        .await
+    }
+
+    /// All names under which a session's runner may be known: that of the launch it would have, and of the one it has.
+    fn names_of(&self, uid: &str) -> Result<Vec<String>, String> {
+        let claimed = self.row("SELECT launch FROM runners WHERE uid = ?1", uid)?.flatten();
+        Ok([uid.replace('-', "")].into_iter().chain(claimed).collect())
+    }
+
+    /// The launches that have a folder.
+    pub fn launches(&self) -> Vec<String> {
+        let folders = std::fs::read_dir(self.data_dir().join("runners")).into_iter().flatten().flatten();
+        folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// Whom a launch serves, as the store has it.
+    pub fn serves(&self, launch: &str) -> Result<Serves, String> {
+        Ok(match self.row("SELECT uid FROM runners WHERE launch = ?1", launch)? {
+            None if !launch.starts_with("warm-") => Serves::Session(launch.to_owned()),
+            None => Serves::Unknown,
+            Some(None) => Serves::Nobody,
+            Some(Some(uid)) => Serves::Session(uid),
+        })
+    }
+
+    /// Whether the runner of a launch has registered.
+    pub fn is_registered(&self, launch: &str) -> Result<bool, String> {
+        let row = self.row("SELECT address FROM runners WHERE launch = ?1 AND credential_used = 1", launch)?;
+        Ok(row.flatten().is_some())
+    }
+
+    /// The first column of the first row, read from the store's file, as no API shows it.
+    fn row(&self, sql: &str, value: &str) -> Result<Option<Option<String>>, String> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = Connection::open_with_flags(self.data_dir().join("podling.db"), flags);
+        let row = store.and_then(|store| store.query_row(sql, [value], |row| row.get(0)).optional());
+        row.map_err(|error| error.to_string())
+    }
+}
+
+/// Whom a launch serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// A session, by its uid; by its launch's name where the store has no row of the runner yet.
+    Session(String),
+    /// It waits to be claimed.
+    Nobody,
+    /// The store does not know it.
+    Unknown,
 }
 
 /// The answer of a create.

@@ -31,9 +31,9 @@ pub struct Args {
     #[arg(long)]
     pub name: LaunchName,
 
-    /// Directory for the segments of the terminal log
+    /// Directory of blobs: below it the terminal log is written, where the assignment says
     #[arg(long, required_unless_present = "clean")]
-    pub log_dir: Option<PathBuf>,
+    pub blobs: Option<PathBuf>,
 
     /// Where the controller serves runners: unix:/path
     #[arg(long, required_unless_present = "clean")]
@@ -133,7 +133,7 @@ mod tests {
         };
         assert!(parse(&[]).is_err());
         assert!(parse(&["--clean"]).expect("enough").clean);
-        let args = parse(&["--log-dir", "/l", "--controller", "unix:/c"]).expect("enough");
+        let args = parse(&["--blobs", "/l", "--controller", "unix:/c"]).expect("enough");
         assert_eq!((args.isolation, args.controller_refused_timeout.as_secs()), (IsolationArg::Auto, 8));
     }
 

@@ -6,6 +6,7 @@ mod process;
 
 mod assignment;
 mod controller;
+mod early;
 mod life;
 
 mod install;
@@ -19,7 +20,7 @@ mod activity;
 mod attach;
 mod terminal;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use podling_daemon::{
@@ -30,7 +31,10 @@ use podling_proto::{
     channel::{Address, CONNECTION_WINDOW, STREAM_WINDOW},
     terminal::terminal_server::TerminalServer,
 };
-use podling_session::phase::{End, EndReason};
+use podling_session::{
+    id::Incarnation,
+    phase::{End, EndReason},
+};
 use tokio::{net::UnixListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -40,6 +44,7 @@ use args::{Args, IsolationArg};
 use assignment::Assignment;
 use attach::{Door, Registry, Stage};
 use controller::{Contact, Controller, Order, Orders, Patience, Stop, Vitals, attend};
+use early::Early;
 use life::{Life, Place};
 use terminal::{Head, Log, Window, keyboard};
 
@@ -87,9 +92,9 @@ fn start(args: Args) -> anyhow::Result<i32> {
 /// When the runner cannot serve at all; whatever happens to the session is told to the controller instead.
 pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
     let Args {
-        dir, name, log_dir, controller, uid, isolation, min_isolation, allow_source, grace, mirror_output, ..
+        dir, name, blobs, controller, uid, isolation, min_isolation, allow_source, grace, mirror_output, ..
     } = args.clone();
-    let (log_dir, address) = (log_dir.context("--log-dir is missing")?, controller.context("--controller is missing")?);
+    let (blobs, address) = (blobs.context("--blobs is missing")?, controller.context("--controller is missing")?);
     let place = Place {
         dir,
         name,
@@ -99,6 +104,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         allowed_sources: allow_source,
         mirror_output,
     };
+    let mut early = Early::start(&place);
     let socket = place.dir.join(ATTACH_SOCKET);
     let listener = grpc::bind(&socket).context("the attach socket cannot be bound")?;
     let patience = Patience { refused: args.controller_refused_timeout, silent: args.controller_timeout };
@@ -111,13 +117,25 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
     let registering = Controller::register(&address, bootstrap, &serves, contact);
     let end = tokio::select! {
         controller = registering => match controller {
-            Ok(controller) => runner.live(controller, place, log_dir, signalled).await,
+            Ok(controller) => runner.live(controller, place, &blobs, &mut early, signalled).await,
             Err(error) => Err(error).context("registering failed"),
         },
         () = signalled.cancelled() => Ok(End::because(EndReason::Stopped)),
     };
+    early.discard().await;
     runner.close().await;
     Ok(program::process_code(&end?))
+}
+
+/// The file in the runner's directory that says what it serves.
+const ASSIGNED: &str = "assigned";
+
+/// Notes, before anything of it is begun, that the runner was assigned: were it to die without the note, its launcher
+/// would know that the session can be given to another.
+async fn note_assigned(dir: &Path, life: Incarnation) -> io::Result<()> {
+    let path = dir.join(ASSIGNED);
+    let noted = tokio::task::spawn_blocking(move || std::fs::write(path, life.launch_name().as_str())).await;
+    noted.map_err(io::Error::other)?
 }
 
 /// The parts of a runner that are there before it knows what it serves.
@@ -181,7 +199,8 @@ impl Runner {
         &mut self,
         controller: Controller,
         place: Place,
-        log_dir: PathBuf,
+        blobs: &Path,
+        early: &mut Early,
         hurry: CancellationToken,
     ) -> anyhow::Result<End> {
         let (activity, viewers) = (Arc::clone(&self.activity), self.registry.count());
@@ -200,6 +219,8 @@ impl Runner {
         let assignment = Assignment::try_from(assign).context("the assignment cannot be understood")?;
         let session = assignment.life.uid;
         info!(session.id = %session, "runner of session {session}, incarnation {}", assignment.life.number);
+        note_assigned(&place.dir, assignment.life).await.context("the assignment cannot be noted")?;
+        let log_dir = blobs.join(&assignment.log_path);
         let log = Arc::new(Log::new(log_dir, assignment.log_bytes, self.head.clone()));
         let (keyboard, input) = keyboard();
         let stage = Arc::new(Stage {
@@ -212,7 +233,7 @@ impl Runner {
         });
         self.door.open(Arc::clone(&stage));
         let (orders, registry) = (Arc::clone(&self.orders), Arc::clone(&self.registry));
-        Ok(Life { assignment, place, stage, input, orders, registry, controller, hurry }.live().await)
+        Ok(Life { assignment, place, stage, input, orders, registry, controller, hurry }.live(early).await)
     }
 
     /// Lets the last messages out, then ends everything.

@@ -17,9 +17,10 @@ use crate::{
     assignment::Assignment,
     attach::{Registry, Stage},
     controller::{Controller, Order, Orders, Phase, report_phases, report_segments},
+    early::{Early, First, Ready, remove},
     install::{fetch, install, one_line},
     program::{Outcome, Programs, abandoned, environment},
-    sandbox::{Sandbox, Settings},
+    sandbox::Sandbox,
     terminal::{Input, Log, mirror, write},
 };
 
@@ -71,7 +72,7 @@ struct Clerks {
 
 impl Life {
     /// Lives it, and says how it ended. The runner has nothing left to do then.
-    pub(crate) async fn live(self) -> End {
+    pub(crate) async fn live(self, early: &mut Early) -> End {
         let clerks = Clerks::start(&self);
         let Life { assignment, place, stage, input, orders, registry, controller, hurry } = self;
         let mut mirrors = JoinSet::new();
@@ -80,9 +81,9 @@ impl Life {
         }
         let mut start =
             Start { assignment: &assignment, place: &place, stage: &stage, orders: &orders, phases: &clerks.phases };
-        let (sandbox, end) = match start.sandbox().await {
-            Ok(sandbox) => {
-                let end = start.run(&sandbox, input).await;
+        let (sandbox, end) = match start.sandbox(early).await {
+            Ok(Ready { sandbox, first }) => {
+                let end = start.run(&sandbox, first, input).await;
                 (Some(sandbox), end)
             }
             Err(end) => (None, end),
@@ -153,14 +154,6 @@ async fn see_off(registry: &Registry, linger: Duration, hurry: &CancellationToke
     }
 }
 
-async fn remove(sandbox: Arc<Sandbox>) {
-    let Some(sandbox) = Arc::into_inner(sandbox) else { return error!("the sandbox is still in use") };
-    let removed = tokio::task::spawn_blocking(move || sandbox.remove()).await;
-    if let Err(error) = removed.map_err(std::io::Error::other).flatten() {
-        warn!(%error, "the sandbox could not be removed; the launcher will");
-    }
-}
-
 /// The way from an assignment to the end of the command.
 struct Start<'a> {
     assignment: &'a Assignment,
@@ -171,26 +164,28 @@ struct Start<'a> {
 }
 
 impl Start<'_> {
-    async fn sandbox(&mut self) -> Result<Arc<Sandbox>, End> {
-        let Place { dir, name, uid, minimum, isolation_none, allowed_sources: _, mirror_output: _ } =
-            self.place.clone();
+    /// What was made before, with the limits of this session.
+    async fn sandbox(&mut self, early: &mut Early) -> Result<Ready, End> {
         let limits = self.assignment.limits;
-        let settings = Settings { dir, name, uid, minimum, isolation_none, limits };
-        let prepared = tokio::task::spawn_blocking(move || Sandbox::prepare(settings)).await;
-        match prepared {
-            Ok(Ok(sandbox)) => Ok(Arc::new(sandbox)),
+        let ready = early.ready().await.map_err(|error| self.fatal(not_started(&error)))?;
+        let limited = {
+            let sandbox = Arc::clone(&ready.sandbox);
+            tokio::task::spawn_blocking(move || sandbox.limit(limits)).await
+        };
+        match limited {
+            Ok(Ok(())) => Ok(ready),
             Ok(Err(error)) => Err(self.fatal(not_started(&error))),
             Err(error) => {
-                error!(%error, "preparing the sandbox was cut off");
+                error!(%error, "limiting the sandbox was cut off");
                 Err(self.fatal(End::because(EndReason::Internal)))
             }
         }
     }
 
-    async fn run(&mut self, sandbox: &Arc<Sandbox>, input: Input) -> End {
+    async fn run(&mut self, sandbox: &Arc<Sandbox>, first: Option<First>, input: Input) -> End {
         let env = environment(sandbox.base_env(), self.assignment.life.uid, self.assignment);
         let (stage, orders) = (Arc::clone(self.stage), Arc::clone(self.orders));
-        let mut programs = Programs { sandbox: Arc::clone(sandbox), stage, orders, input };
+        let mut programs = Programs { sandbox: Arc::clone(sandbox), first, stage, orders, input };
         if let Err(end) = self.fetch(sandbox).await {
             return end;
         }

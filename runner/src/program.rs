@@ -1,6 +1,6 @@
 //! One program in the sandbox, on a terminal of its own, from its first byte to the end of its last descendant.
 
-use std::{collections::BTreeMap, ffi::OsString, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use podling_session::{
     id::Uid,
@@ -16,6 +16,7 @@ use crate::{
     assignment::Assignment,
     attach::Stage,
     controller::{Order, Orders},
+    early::First,
     pty::{Pty, ReadBuffer},
     sandbox::{Breach, Child, Sandbox, SandboxError},
     terminal::Input,
@@ -31,6 +32,8 @@ const DEATH: Duration = Duration::from_secs(5);
 /// What programs run in and talk to. One at a time: they share the input.
 pub(crate) struct Programs {
     pub(crate) sandbox: Arc<Sandbox>,
+    /// For the first of them.
+    pub(crate) first: Option<First>,
     pub(crate) stage: Arc<Stage>,
     pub(crate) orders: Arc<Orders>,
     pub(crate) input: Input,
@@ -62,10 +65,7 @@ impl Programs {
         started: impl FnOnce(),
     ) -> Result<Outcome, ProgramError> {
         let argv = ["bash", "-lc", command].map(OsString::from);
-        let (pty, tty) = self.stage.window.open().map_err(ProgramError::Terminal)?;
-        // Held until the program is dead: one that closes its terminal and opens it again is still on it.
-        let held = tty.try_clone().map_err(ProgramError::Terminal)?;
-        let mut child = self.sandbox.spawn(&argv, env, tty).await?;
+        let (pty, held, mut child) = self.spawn(&argv, env).await?;
         started();
         let mut reader = JoinSet::new();
         reader.spawn(drain(Arc::clone(&pty), Arc::clone(&self.stage)));
@@ -83,6 +83,27 @@ impl Programs {
             outcome.breach = self.breach().await;
         }
         Ok(outcome)
+    }
+
+    /// The terminal, the program's end of it, which is held until the program is dead (one that closes its terminal and
+    /// opens it again is still on it), and the program.
+    async fn spawn(
+        &mut self,
+        argv: &[OsString],
+        env: &BTreeMap<String, String>,
+    ) -> Result<(Arc<Pty>, OwnedFd, Child), ProgramError> {
+        let window = &self.stage.window;
+        if let Some(First { pty, held, standby }) = self.first.take() {
+            let pty = window.adopt(pty).map_err(ProgramError::Terminal)?;
+            match standby.command(&self.sandbox, argv, env).await {
+                Ok(child) => return Ok((pty, held, child)),
+                Err(error) => warn!(%error, "what waited for the program is lost; it starts anew"),
+            }
+        }
+        let (pty, tty) = window.open().map_err(ProgramError::Terminal)?;
+        let held = tty.try_clone().map_err(ProgramError::Terminal)?;
+        let child = self.sandbox.spawn(argv, env, tty).await?;
+        Ok((pty, held, child))
     }
 
     /// Until the program has ended, passed a limit, or was told to end and had its time.

@@ -177,7 +177,27 @@ impl Incarnation {
     }
 }
 
-/// What a launcher calls the runner of one incarnation: derived, so that a second attempt finds the first.
+/// A place in the pool of warm runners: a runner that was launched before there is a session for it. Each launch has a
+/// slot of its own; it is never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot(Uuid);
+
+impl Slot {
+    #[expect(clippy::new_without_default, reason = "each call makes another slot")]
+    pub fn new() -> Slot {
+        Slot(Uuid::now_v7())
+    }
+
+    pub fn launch_name(&self) -> LaunchName {
+        LaunchName(format!("{WARM}{}", self.0.simple()))
+    }
+}
+
+/// Begins the launch name of a slot. No uid does.
+const WARM: &str = "warm-";
+
+/// What a launcher calls one runner: derived from the incarnation that it was launched for, so that a second attempt
+/// finds the first, or from its slot in the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaunchName(String);
 
@@ -186,7 +206,13 @@ impl LaunchName {
         &self.0
     }
 
-    /// The incarnation that this name was derived from.
+    /// The slot that this name was derived from; none of a runner that was launched for its incarnation.
+    pub fn slot(&self) -> Option<Slot> {
+        let uuid = Uuid::try_parse(self.0.strip_prefix(WARM)?).ok()?;
+        (uuid.get_version_num() == 7).then_some(Slot(uuid))
+    }
+
+    /// The incarnation that this name was derived from; none of a warm runner, whichever it serves since.
     pub fn incarnation(&self) -> Option<Incarnation> {
         let (uid, number) = self.0.split_once('-')?;
         let uid = Uuid::try_parse(uid).ok().filter(|id| id.get_version_num() == 7).map(Uid)?;
@@ -198,12 +224,10 @@ impl FromStr for LaunchName {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<LaunchName, InvalidId> {
-        let invalid = InvalidId { kind: "launch name", rule: "32 hexadecimal digits, '-' and a number" };
+        let rule = "32 hexadecimal digits, '-' and a number, or 'warm-' and 32 hexadecimal digits";
         let name = LaunchName(text.to_owned());
-        match name.incarnation() {
-            Some(life) if life.launch_name() == name => Ok(name),
-            _ => Err(invalid),
-        }
+        let derived = name.incarnation().map(|life| life.launch_name()).or(name.slot().map(|slot| slot.launch_name()));
+        if derived.as_ref() == Some(&name) { Ok(name) } else { Err(InvalidId { kind: "launch name", rule }) }
     }
 }
 
@@ -274,9 +298,18 @@ mod tests {
         let life = Incarnation { uid: Uid::new(), number: 3 };
         assert_eq!(life.launch_name().incarnation(), Some(life));
         assert_eq!(life.launch_name().as_str().parse(), Ok(life.launch_name()));
-        for bad in ["", "x-1", "../../etc", "0-1"] {
+        for bad in ["", "x-1", "../../etc", "0-1", "warm-", "warm-1", "warm-../x"] {
             assert!(bad.parse::<LaunchName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_slots_launch_name_is_nobodys_incarnation() {
+        let slot = Slot::new();
+        let name = slot.launch_name();
+        assert_eq!((name.slot(), name.incarnation()), (Some(slot), None));
+        assert_eq!(name.as_str().parse(), Ok(name));
+        assert_eq!(Incarnation { uid: Uid::new(), number: 1 }.launch_name().slot(), None);
     }
 
     #[test]

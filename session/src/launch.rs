@@ -8,7 +8,6 @@ use secrecy::SecretString;
 use crate::{
     id::{LaunchName, RunnerId},
     phase::EndReason,
-    principal::Tenant,
     spec::Limits,
 };
 
@@ -19,7 +18,7 @@ pub struct Launch {
     pub runner: RunnerId,
     /// Proves the runner's id to Register. Derived, so that every attempt hands out the same.
     pub secret: SecretString,
-    pub tenant: Tenant,
+    /// Of the session, or of most sessions when the runner is to be warm. What a command may use up comes with Assign.
     pub limits: Limits,
 }
 
@@ -33,7 +32,7 @@ pub enum LaunchError {
     Refused { reason: EndReason, detail: String },
 }
 
-/// What a launcher holds for one incarnation.
+/// What a launcher holds for one launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launched {
     pub name: LaunchName,
@@ -65,6 +64,9 @@ pub trait Launcher: Send + Sync {
 
     /// Everything that `remove` has not removed.
     async fn list(&self) -> Result<Vec<Launched>, LaunchError>;
+
+    /// Whether the runner of a launch has taken its assignment, so that its command may have begun. `true` in doubt.
+    async fn was_assigned(&self, name: &LaunchName) -> Result<bool, LaunchError>;
 
     /// Returns when some runner may have died since the last call. A hint only: `list` is the truth.
     async fn changed(&self);

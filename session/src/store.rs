@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     event::Event,
-    id::{Incarnation, RunnerId, SessionId, Uid},
+    id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     log::SegmentHash,
     phase::{End, Stage},
     principal::{Owner, Role},
@@ -42,6 +42,8 @@ pub struct NewSession {
     /// The most sessions that the owner may hold, and the tenant.
     pub max_per_owner: u32,
     pub max_per_tenant: u32,
+    /// Warm runners that are on the line, the one to prefer first.
+    pub warm: Vec<RunnerId>,
 }
 
 /// What the controller alone can open.
@@ -72,6 +74,8 @@ pub struct Idempotency {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Created {
     New(Session),
+    /// New, and a warm runner is its own: it is Starting and nothing has to be launched.
+    Claimed(Session, RunnerId),
     /// The same idempotency key and body made this one before.
     Existing(Session),
     /// A session of the tenant that is not deleted has this id.
@@ -103,7 +107,8 @@ pub struct Page {
 
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Writes Pending with its event and raises the quota counters, or changes nothing.
+    /// Writes Pending with its event, raises the quota counters, and claims the first of the `warm` runners that serves
+    /// nobody, by one compare-and-set; or changes nothing.
     async fn create(&self, new: NewSession) -> Result<Created, StoreError>;
 
     /// By id or uid. Deleted sessions and those of others are not found.
@@ -123,7 +128,10 @@ pub trait SessionStore: Send + Sync {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnerRow {
     pub id: RunnerId,
-    pub life: Incarnation,
+    /// What the launcher calls it.
+    pub launch: LaunchName,
+    /// None of a warm runner that waits to be claimed.
+    pub life: Option<Incarnation>,
     /// SHA-256 of the certificate of the first Register.
     pub certificate_hash: Option<[u8; 32]>,
     pub certificate: Vec<u8>,
@@ -132,7 +140,7 @@ pub struct RunnerRow {
     /// Where it serves Attach: `unix:/path` or `https://host:port`.
     pub address: Option<String>,
     pub registered_at: Option<Timestamp>,
-    /// The last heartbeat.
+    /// The last heartbeat, or the claim.
     pub seen_at: Option<Timestamp>,
 }
 
@@ -159,7 +167,7 @@ pub struct SegmentRow {
 /// Work that is due on one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// Pending: start its runner.
+    /// Pending, or Starting without a runner: launch one.
     Launch(Session),
     /// Ended and held: stop its runner, settle its log, remove what is left, and release it.
     Release(Session),
@@ -171,6 +179,25 @@ impl Work {
             Work::Launch(session) | Work::Release(session) => session,
         }
     }
+}
+
+/// A held session, and what the launcher calls its runner, or will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub life: Incarnation,
+    pub launch: LaunchName,
+    /// The store has the runner's row: whoever lists the launches from now on finds its own.
+    pub launched: bool,
+}
+
+/// A place in the pool whose runner nobody has claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub id: RunnerId,
+    pub launch: LaunchName,
+    /// How long ago the place was made.
+    pub age: Duration,
+    pub registered: bool,
 }
 
 /// What a sweep changed.
@@ -198,12 +225,28 @@ pub trait SystemStore: Send + Sync {
     /// Gives the lease back; work that is still open is due again after `again`.
     async fn yield_work(&self, uid: Uid, again: Duration) -> Result<(), StoreError>;
 
-    /// Pending becomes Starting{scheduling} and the runner's row is written. `false` when it was not Pending any more.
+    /// Pending becomes Starting{scheduling} and the runner's row is written, under the launch name of the incarnation.
+    /// A session that was parted from a runner gets this one. `false` when it needs none any more.
     async fn launched(&self, life: Incarnation, runner: RunnerId) -> Result<bool, StoreError>;
 
     async fn runner(&self, id: RunnerId) -> Result<Option<RunnerRow>, StoreError>;
 
     async fn runner_of(&self, life: Incarnation) -> Result<Option<RunnerRow>, StoreError>;
+
+    async fn runner_at(&self, launch: &LaunchName) -> Result<Option<RunnerRow>, StoreError>;
+
+    /// Adds a runner that waits to be claimed; it has not been launched yet. The same again changes nothing.
+    async fn pool(&self, id: RunnerId, launch: &LaunchName) -> Result<(), StoreError>;
+
+    /// The runners of the pool that nobody has claimed, the oldest first.
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError>;
+
+    /// Takes a runner out of the pool. `false` when it was claimed first, or is not there.
+    async fn retire(&self, id: RunnerId) -> Result<bool, StoreError>;
+
+    /// Parts a session from the runner that was claimed for it and did not begin: its launch is due. `false` when the
+    /// session has come further, or has another runner. Whether it began is for the caller to know.
+    async fn forsake(&self, life: Incarnation, runner: RunnerId) -> Result<bool, StoreError>;
 
     /// Binds certificate and address to the runner. `false` when another certificate is bound, or the credential used.
     async fn register(&self, id: RunnerId, certificate: &[u8], address: &str) -> Result<bool, StoreError>;
@@ -236,8 +279,8 @@ pub trait SystemStore: Send + Sync {
     /// Ended and held becomes released, and the quota counters go down. `false` when it was released before.
     async fn release(&self, life: Incarnation) -> Result<bool, StoreError>;
 
-    /// Held sessions with the incarnation they are in.
-    async fn held(&self) -> Result<Vec<Incarnation>, StoreError>;
+    /// Held sessions in the incarnation they are in.
+    async fn held(&self) -> Result<Vec<Held>, StoreError>;
 
     /// Ends the sessions whose start, active or idle deadline has passed, and those whose runner fell silent for
     /// `silence`; prunes released rows, events, runners and segments `keep_ended` after their end (deleted ones at

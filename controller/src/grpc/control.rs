@@ -7,42 +7,32 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
 use podling_proto::control::{Assign, Beat, Heartbeat, Order, order};
 use podling_session::{
-    id::Incarnation,
+    capability::SessionKey,
+    id::{Incarnation, RunnerId},
+    log::log_path,
     phase::{End, EndReason, Phase},
     session::Session,
-    store::{self, Sealed},
+    spec::Secrets,
+    store::{self, RunnerRow},
 };
 use tonic::{Status, Streaming};
 use tracing::{info, warn};
 
 use super::{
     error::Error,
-    orders::{Listener, stop_order},
+    orders::{Listener, Told, stop_order},
 };
 use crate::core::Core;
 
-/// Opens the stream with Assign, or with Stop when the runner's incarnation is over.
+/// Opens the stream with Assign, or with Stop when the runner's incarnation is over; that of a warm runner with nothing.
 pub(super) async fn stream(
     core: Core,
-    life: Incarnation,
+    runner: RunnerRow,
     heartbeats: Streaming<Heartbeat>,
 ) -> Result<BoxStream<'static, Result<Order, Status>>, Error> {
-    // Listening begins before the look: a stop in between is not lost.
-    let orders = core.orders.listen(life);
-    // Secrets are erased at the end: read before the look, they are whole if it finds the session alive.
-    let sealed = core.system.sealed(life.uid).await?;
-    let session = core.system.find(life.uid).await?;
-    let control = match end_for(session.as_ref(), life) {
-        None => {
-            let session = session.ok_or(Error::NoSession)?;
-            let first = assign(&core, &session, &sealed.ok_or(Error::NoSession)?)?;
-            info!(session.id = %life.uid, "the runner of session {} is connected", life.uid);
-            Control { core, life, heartbeats, orders, first: Some(first), stopped: false }
-        }
-        Some(end) => {
-            let first = stop_order(&end, core.settings.grace);
-            Control { core, life, heartbeats, orders, first: Some(first), stopped: true }
-        }
+    let control = match runner.life {
+        Some(life) => Control::serving(core, runner.id, life, heartbeats).await?,
+        None => Control::waiting(core, runner.id, heartbeats).await?,
     };
     Ok(stream::unfold(control, |mut control| async move {
         let order = control.next().await?;
@@ -53,7 +43,9 @@ pub(super) async fn stream(
 
 struct Control {
     core: Core,
-    life: Incarnation,
+    runner: RunnerId,
+    /// None while the runner waits to be claimed.
+    life: Option<Incarnation>,
     heartbeats: Streaming<Heartbeat>,
     orders: Listener,
     first: Option<Order>,
@@ -62,6 +54,27 @@ struct Control {
 }
 
 impl Control {
+    async fn serving(
+        core: Core,
+        runner: RunnerId,
+        life: Incarnation,
+        heartbeats: Streaming<Heartbeat>,
+    ) -> Result<Control, Error> {
+        // Listening begins before the look: a stop in between is not lost.
+        let orders = core.orders.listen(life);
+        let (first, stopped) = first_order(&core, life).await?;
+        Ok(Control { core, runner, life: Some(life), heartbeats, orders, first: Some(first), stopped })
+    }
+
+    async fn waiting(core: Core, runner: RunnerId, heartbeats: Streaming<Heartbeat>) -> Result<Control, Error> {
+        let orders = core.orders.wait(runner);
+        info!("warm runner {runner} is connected");
+        let mut control = Control { core, runner, life: None, heartbeats, orders, first: None, stopped: false };
+        // A claim that came before the listening is found now.
+        control.first = Some(control.look().await?);
+        Ok(control)
+    }
+
     /// `None` ends the stream: the runner went, or has connected anew.
     async fn next(&mut self) -> Option<Order> {
         if let Some(first) = self.first.take() {
@@ -69,10 +82,16 @@ impl Control {
         }
         tokio::select! {
             biased;
-            order = self.orders.recv() => {
-                self.stopped = true;
-                order
-            }
+            told = self.orders.recv() => match told? {
+                Told::Assigned(life, order) => {
+                    self.life = Some(life);
+                    Some(order)
+                }
+                Told::Stopped(order) => {
+                    self.stopped = true;
+                    Some(order)
+                }
+            },
             heartbeat = self.heartbeats.message() => match heartbeat {
                 Ok(Some(heartbeat)) => Some(self.answer(heartbeat).await),
                 Ok(None) | Err(_) => None,
@@ -81,26 +100,67 @@ impl Control {
     }
 
     async fn answer(&mut self, heartbeat: Heartbeat) -> Order {
-        let goes_on = match self.core.system.beat(self.life, told(heartbeat)).await {
+        let Some(life) = self.life else {
+            return self.look().await.unwrap_or_else(|error| {
+                warn!(%error, "the pool could not be looked at for runner {}", self.runner);
+                beat()
+            });
+        };
+        let goes_on = match self.core.system.beat(life, told(heartbeat)).await {
             Ok(goes_on) => goes_on,
             Err(error) => {
                 // A store that is down ends no session: the runner hears from us, and goes on.
-                warn!(%error, "the heartbeat of session {} was not stored", self.life.uid);
+                warn!(%error, "the heartbeat of session {} was not stored", life.uid);
                 true
             }
         };
         if goes_on || self.stopped {
             return beat();
         }
-        match self.core.system.find(self.life.uid).await {
+        match self.core.system.find(life.uid).await {
             Ok(session) => {
                 self.stopped = true;
-                let end = end_for(session.as_ref(), self.life).unwrap_or_else(moved_on);
+                let end = end_for(session.as_ref(), life).unwrap_or_else(moved_on);
                 stop_order(&end, self.core.settings.grace)
             }
             Err(_) => beat(),
         }
     }
+
+    /// What a runner that waits is to do, as the store knows it: a claim is told as soon as it is made, and one whose
+    /// telling was lost is found here.
+    async fn look(&mut self) -> Result<Order, Error> {
+        if self.stopped {
+            return Ok(beat());
+        }
+        match self.core.system.runner(self.runner).await? {
+            Some(RunnerRow { life: None, .. }) => Ok(beat()),
+            Some(RunnerRow { life: Some(life), .. }) => {
+                self.orders = self.core.orders.listen(life);
+                let (order, stopped) = first_order(&self.core, life).await?;
+                (self.life, self.stopped) = (Some(life), stopped);
+                Ok(order)
+            }
+            None => {
+                self.stopped = true;
+                Ok(stop_order(&not_wanted(), Duration::ZERO))
+            }
+        }
+    }
+}
+
+/// Assign, or Stop when the incarnation is over, and which of the two.
+async fn first_order(core: &Core, life: Incarnation) -> Result<(Order, bool), Error> {
+    // Secrets are erased at the end: read before the look, they are whole if it finds the session alive.
+    let sealed = core.system.sealed(life.uid).await?;
+    let session = core.system.find(life.uid).await?;
+    if let Some(end) = end_for(session.as_ref(), life) {
+        return Ok((stop_order(&end, core.settings.grace), true));
+    }
+    let (session, sealed) = session.zip(sealed).ok_or(Error::NoSession)?;
+    let (key, secrets) = (core.seal.open_key(life.uid, &sealed)?, core.seal.open_secrets(life.uid, &sealed)?);
+    info!(session.id = %life.uid, "the runner of session {} is connected", life.uid);
+    Ok((assignment(&session, &key, secrets), false))
 }
 
 fn told(heartbeat: Heartbeat) -> store::Beat {
@@ -132,10 +192,12 @@ fn moved_on() -> End {
     End { reason: EndReason::RunnerLost, exit_code: None, detail }
 }
 
-/// Secrets leave the seal here, on their way to the runner alone.
-fn assign(core: &Core, session: &Session, sealed: &Sealed) -> Result<Order, Error> {
-    let key = core.seal.open_key(session.uid, sealed)?;
-    let secrets = core.seal.open_secrets(session.uid, sealed)?;
+fn not_wanted() -> End {
+    End { detail: "The pool has no place for this runner.".to_owned(), ..End::because(EndReason::Stopped) }
+}
+
+/// What a runner is told of its session. The secrets are on their way to it alone.
+pub(crate) fn assignment(session: &Session, key: &SessionKey, secrets: Secrets) -> Order {
     let assign = Assign {
         uid: session.uid.to_string(),
         incarnation: session.incarnation,
@@ -143,6 +205,7 @@ fn assign(core: &Core, session: &Session, sealed: &Sealed) -> Result<Order, Erro
         secrets: secrets.into_iter().collect(),
         grant_key: Bytes::copy_from_slice(key.grant_key().expose()),
         now_micros: Timestamp::now().as_microsecond(),
+        log_path: log_path(&session.owner.tenant, session.life()),
     };
-    Ok(Order { order: Some(order::Order::Assign(assign)) })
+    Order { order: Some(order::Order::Assign(assign)) }
 }

@@ -2,7 +2,7 @@
 
 mod admit;
 mod auth;
-mod control;
+pub(crate) mod control;
 mod credit;
 mod drain;
 mod error;

@@ -1,19 +1,22 @@
 //! The control streams that are open at this controller, and how orders reach them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use podling_proto::control::{Order, Stop, order};
-use podling_session::{id::Incarnation, phase::End};
+use podling_session::{
+    id::{Incarnation, RunnerId},
+    phase::End,
+};
 use tokio::sync::mpsc;
 
-/// Stop is the only order that is sent from outside, and the second says nothing that the first did not.
+/// One assignment at most, and a stop: the second stop says nothing that the first did not.
 const WAITING_ORDERS: usize = 4;
 
-/// The open control stream of each incarnation that has one here.
+/// The open control stream of each runner that has one here.
 #[derive(Default)]
 pub struct Orders {
     streams: Mutex<Streams>,
@@ -21,22 +24,40 @@ pub struct Orders {
 
 #[derive(Default)]
 struct Streams {
-    open: HashMap<Incarnation, Open>,
+    /// Of those that serve an incarnation.
+    serving: HashMap<Incarnation, Open>,
+    /// Of warm runners that serve nobody yet.
+    waiting: HashMap<RunnerId, Open>,
+    /// By number, so that a stream finds its place however that has changed.
+    places: BTreeMap<u64, Place>,
     last_number: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Serving(Incarnation),
+    Waiting(RunnerId),
 }
 
 struct Open {
     /// Tells a stream from the one that took its place.
     number: u64,
-    orders: mpsc::Sender<Order>,
+    told: mpsc::Sender<Told>,
+}
+
+/// What is said to a control stream from outside.
+#[derive(Debug, PartialEq)]
+pub(super) enum Told {
+    Assigned(Incarnation, Order),
+    Stopped(Order),
 }
 
 impl Orders {
     /// Tells the runner of an incarnation to end. `false` when it has no stream here.
     pub fn stop(&self, life: Incarnation, end: &End, grace: Duration) -> bool {
         let streams = self.lock();
-        let Some(open) = streams.open.get(&life) else { return false };
-        match open.orders.try_send(stop_order(end, grace)) {
+        let Some(open) = streams.serving.get(&life) else { return false };
+        match open.told.try_send(Told::Stopped(stop_order(end, grace))) {
             // Full of stops that the runner has not taken yet.
             Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -45,17 +66,49 @@ impl Orders {
 
     /// Whether the runner of an incarnation is on the line right now.
     pub fn connected(&self, life: Incarnation) -> bool {
-        self.lock().open.contains_key(&life)
+        self.lock().serving.contains_key(&life)
+    }
+
+    /// The warm runners that are on the line, the one that came first before the others.
+    pub fn waiting(&self) -> Vec<RunnerId> {
+        let streams = self.lock();
+        let waiting = |place: &Place| match place {
+            Place::Waiting(runner) => Some(*runner),
+            Place::Serving(_) => None,
+        };
+        streams.places.values().filter_map(waiting).collect()
+    }
+
+    /// Hands a runner that was claimed its assignment. A runner that is not on the line gets it when it connects again.
+    pub(crate) fn assign(&self, runner: RunnerId, life: Incarnation, assignment: Order) {
+        let mut streams = self.lock();
+        let Some(open) = streams.waiting.remove(&runner) else { return };
+        streams.places.insert(open.number, Place::Serving(life));
+        // Nothing was said to it before. Closed: it is on its way out of here.
+        let _ = open.told.try_send(Told::Assigned(life, assignment));
+        streams.serving.insert(life, open);
     }
 
     /// Opens the stream of an incarnation. One that was open ends: its runner connected again.
     pub(super) fn listen(self: &Arc<Self>, life: Incarnation) -> Listener {
-        let (sender, orders) = mpsc::channel(WAITING_ORDERS);
+        self.open(|streams, open| streams.serving.insert(life, open), Place::Serving(life))
+    }
+
+    /// Opens the stream of a warm runner that serves nobody yet.
+    pub(super) fn wait(self: &Arc<Self>, runner: RunnerId) -> Listener {
+        self.open(|streams, open| streams.waiting.insert(runner, open), Place::Waiting(runner))
+    }
+
+    fn open(self: &Arc<Self>, insert: impl FnOnce(&mut Streams, Open) -> Option<Open>, place: Place) -> Listener {
+        let (sender, told) = mpsc::channel(WAITING_ORDERS);
         let mut streams = self.lock();
         streams.last_number += 1;
         let number = streams.last_number;
-        streams.open.insert(life, Open { number, orders: sender });
-        Listener { registry: self.clone(), life, number, orders }
+        if let Some(older) = insert(&mut streams, Open { number, told: sender }) {
+            streams.places.remove(&older.number);
+        }
+        streams.places.insert(number, place);
+        Listener { registry: self.clone(), number, told }
     }
 
     fn lock(&self) -> MutexGuard<'_, Streams> {
@@ -66,23 +119,24 @@ impl Orders {
 /// One control stream's end of the registry; leaves it when dropped.
 pub(super) struct Listener {
     registry: Arc<Orders>,
-    life: Incarnation,
     number: u64,
-    orders: mpsc::Receiver<Order>,
+    told: mpsc::Receiver<Told>,
 }
 
 impl Listener {
-    /// The next order; none when another stream took this one's place. Cancel-safe.
-    pub(super) async fn recv(&mut self) -> Option<Order> {
-        self.orders.recv().await
+    /// What is said next; none when another stream took this one's place. Cancel-safe.
+    pub(super) async fn recv(&mut self) -> Option<Told> {
+        self.told.recv().await
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         let mut streams = self.registry.lock();
-        if streams.open.get(&self.life).is_some_and(|open| open.number == self.number) {
-            streams.open.remove(&self.life);
+        match streams.places.remove(&self.number) {
+            Some(Place::Serving(life)) => _ = streams.serving.remove(&life),
+            Some(Place::Waiting(runner)) => _ = streams.waiting.remove(&runner),
+            None => {} // Another stream took its place.
         }
     }
 }
@@ -111,7 +165,7 @@ mod tests {
         let mut listener = orders.listen(ours);
         assert!(!orders.stop(Incarnation { number: 2, ..ours }, &end, Duration::ZERO));
         assert!(orders.stop(ours, &end, Duration::from_secs(5)));
-        assert_eq!(listener.recv().await, Some(stop_order(&end, Duration::from_secs(5))));
+        assert_eq!(listener.recv().await, Some(Told::Stopped(stop_order(&end, Duration::from_secs(5)))));
     }
 
     #[tokio::test]
@@ -125,5 +179,22 @@ mod tests {
         assert!(orders.connected(life));
         drop(newer);
         assert!(!orders.connected(life));
+    }
+
+    #[tokio::test]
+    async fn a_warm_runner_is_assigned_once_and_serves_from_then_on() {
+        let orders = Arc::new(Orders::default());
+        let runner = |byte| RunnerId::from_mac([byte; 16]);
+        let (mut first, _second) = (orders.wait(runner(9)), orders.wait(runner(1)));
+        assert_eq!(orders.waiting(), [runner(9), runner(1)], "first come");
+        let (ours, assignment, end) = (life(), Order::default(), End::because(EndReason::Stopped));
+        orders.assign(runner(9), ours, assignment.clone());
+        orders.assign(runner(9), life(), assignment.clone());
+        assert_eq!(orders.waiting(), [runner(1)]);
+        assert!(orders.connected(ours) && orders.stop(ours, &end, Duration::ZERO));
+        assert_eq!(first.recv().await, Some(Told::Assigned(ours, assignment)));
+        assert_eq!(first.recv().await, Some(Told::Stopped(stop_order(&end, Duration::ZERO))));
+        drop(first);
+        assert!(!orders.connected(ours));
     }
 }

@@ -44,7 +44,7 @@ impl Runners for RunnersDoor {
 
     async fn control(&self, request: Request<Streaming<Heartbeat>>) -> Result<Response<Self::ControlStream>, Status> {
         let runner = auth::runner(&self.core, request.metadata()).await?;
-        let orders = control::stream(self.core.clone(), runner.life, request.into_inner()).await?;
+        let orders = control::stream(self.core.clone(), runner, request.into_inner()).await?;
         Ok(Response::new(drain::until(self.stop.clone(), orders, Err(drain::draining()))))
     }
 
@@ -72,7 +72,7 @@ async fn authenticated(core: &Core, metadata: &MetadataMap, segment: &Segment) -
 fn own(runner: &RunnerRow, uid: &str, incarnation: u32) -> Result<Incarnation, Error> {
     let uid: Uid = uid.parse().map_err(|_| Malformed("uid"))?;
     let named = Incarnation { uid, number: incarnation };
-    if named == runner.life { Ok(named) } else { Err(Error::OtherSession) }
+    if runner.life == Some(named) { Ok(named) } else { Err(Error::OtherSession) }
 }
 
 async fn register(core: &Core, request: RegisterRequest) -> Result<String, Error> {
@@ -92,7 +92,10 @@ async fn register(core: &Core, request: RegisterRequest) -> Result<String, Error
     if row.credential_used || !core.system.register(id, &certificate, &address).await? {
         return Err(Error::Credential);
     }
-    info!(session.id = %row.life.uid, "runner {id} of session {} registered", row.life.uid);
+    match row.life {
+        Some(life) => info!(session.id = %life.uid, "runner {id} of session {} registered", life.uid),
+        None => info!("warm runner {id} registered"),
+    }
     Ok(core.seal.credential(id, &certificate).expose_secret().to_owned())
 }
 

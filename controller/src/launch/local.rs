@@ -115,11 +115,7 @@ impl LocalLauncher {
         let (program, launch) = (self.program.clone(), launch.clone());
         let name = launch.name.clone();
         // The command closes our copies of lock and pipe when it is dropped, which is at the end of this closure.
-        let child: Child = blocking(move || {
-            DirBuilder::new().recursive(true).mode(0o700).create(program.log_dir(&launch))?;
-            program.command(&dir, lock, &launch)?.spawn()
-        })
-        .await?;
+        let child: Child = blocking(move || program.command(&dir, lock, &launch)?.spawn()).await?;
         info!(launch.name = %name, pid = child.id(), "runner {name} was started");
         self.warden.adopt(name, child);
         Ok(())
@@ -183,6 +179,11 @@ impl Launcher for LocalLauncher {
     async fn list(&self) -> Result<Vec<Launched>, LaunchError> {
         let warden = self.warden.clone();
         blocking(move || warden.list()).await.map_err(unavailable)
+    }
+
+    async fn was_assigned(&self, name: &LaunchName) -> Result<bool, LaunchError> {
+        let dir = self.dir(name);
+        blocking(move || dir.was_assigned()).await.map_err(unavailable)
     }
 
     async fn changed(&self) {

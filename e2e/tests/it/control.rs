@@ -60,11 +60,12 @@ async fn sigterm_drains_and_leaves_nothing_behind() {
     let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     let data_dir = podling.data_dir().display().to_string();
+    let launch = podling.launch(&session.uid).await;
     let status = podling.terminate().await;
     assert!(status.success(), "{status} {}", podling.log());
     assert!(matches!(viewer.to_end().await.code, 1000 | 1001));
     assert_eq!(process::with_argument(&data_dir), [], "no process is left");
-    assert_eq!(process::cgroups_named(&session.uid.replace('-', "")), Vec::<String>::new());
+    assert_eq!(process::cgroups_named(&launch), Vec::<String>::new());
     podling.restart().await;
     let ended = podling.session(&session.uid).await;
     assert_eq!((&ended["phase"], &ended["end_reason"]), (&json!("ended"), &json!("stopped")));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use podling_e2e::{
-    podling::{Podling, files_below},
+    podling::Podling,
     process::{self, signal, with_argument},
     viewer::{Plain, Viewer},
     wait::until,
@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::time::timeout;
 
 /// The runner process of a session: of those that name its launch, the one that is no sandbox.
-fn runner_of(uid: &str) -> i32 {
-    let name = uid.replace('-', "");
+async fn runner_of(podling: &Podling, uid: &str) -> i32 {
+    let name = podling.launch(uid).await;
     let runners = with_argument(&name).into_iter().filter(|process| process.command_line.contains(" runner "));
     let pids: Vec<_> = runners.map(|process| process.pid).collect();
     assert_eq!(pids.len(), 1, "one runner serves {uid}");
@@ -31,7 +31,7 @@ async fn when_the_runner_is_killed_viewers_get_a_last_line_and_a_close_within_10
     let mut plain = Plain::attach(&podling.url, &session.uid, &token).await.expect("a second viewer");
     plain.sees("ready").await;
     let killed = Instant::now();
-    signal(runner_of(&session.uid), Signal::KILL);
+    signal(runner_of(&podling, &session.uid).await, Signal::KILL);
     let closed = framed.to_end().await;
     assert_eq!(closed.code, 1000, "{closed:?}");
     assert_eq!(framed.exit.as_ref().expect("an exit frame")["reason"], "runner-lost");
@@ -86,7 +86,7 @@ async fn killing_a_runner_leaves_no_process_of_its_command() {
     let session = podling.run("for n in 1 2 3; do (setsid sleep 4242 &) ; done; echo ready; sleep 4242").await;
     let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
-    signal(runner_of(&session.uid), Signal::KILL);
+    signal(runner_of(&podling, &session.uid).await, Signal::KILL);
     until("no sleep is left", Duration::from_secs(10), async || {
         let left = process::with_argument("sleep 4242");
         if left.is_empty() { Ok(()) } else { Err(left) }
@@ -102,11 +102,11 @@ async fn a_runner_that_gets_sigterm_ends_its_command_and_itself_within_the_grace
     for session in [&kind, &stubborn] {
         let mut viewer = Viewer::of(&podling, session).await;
         viewer.sees("ready").await;
-        let runner = runner_of(&session.uid);
+        let runner = runner_of(&podling, &session.uid).await;
         signal(runner, Signal::TERM);
         assert_eq!(viewer.to_end().await.code, 1000);
         until("the runner is gone", Duration::from_secs(8), async || {
-            let left = with_argument(&session.uid.replace('-', ""));
+            let left = with_argument(&podling.launch(&session.uid).await);
             if left.is_empty() { Ok(()) } else { Err(left) }
         })
         .await;
@@ -117,11 +117,9 @@ async fn a_runner_that_gets_sigterm_ends_its_command_and_itself_within_the_grace
 }
 
 /// What the runner of a session has written to its own log.
-fn runner_log(podling: &Podling, uid: &str) -> String {
-    let logs = files_below(&podling.data_dir().join("runners"));
-    let own =
-        logs.iter().find(|file| file.ends_with("runner.log") && file.to_string_lossy().contains(&uid.replace('-', "")));
-    std::fs::read_to_string(own.expect("a runner has a log")).expect("it is text")
+async fn runner_log(podling: &Podling, uid: &str) -> String {
+    let folder = podling.data_dir().join("runners").join(podling.launch(uid).await);
+    std::fs::read_to_string(folder.join("runner.log")).expect("a runner has a log, and it is text")
 }
 
 #[tokio::test]
@@ -135,12 +133,12 @@ async fn terminal_output_is_in_the_runners_own_log_only_when_that_was_asked_for(
         viewer.sees("mirrored-42").await;
         if mirrors {
             until("the copy", Duration::from_secs(10), async || {
-                let log = runner_log(&podling, &session.uid);
+                let log = runner_log(&podling, &session.uid).await;
                 if log.contains("mirrored-42\r\n") { Ok(()) } else { Err(log.len()) }
             })
             .await;
         }
-        assert_eq!(runner_log(&podling, &session.uid).contains("mirrored-42"), mirrors, "{arguments:?}");
+        assert_eq!(runner_log(&podling, &session.uid).await.contains("mirrored-42"), mirrors, "{arguments:?}");
         assert!(!podling.log().contains("mirrored-42"));
     }
 }
@@ -151,7 +149,7 @@ async fn a_silent_runner_is_shown_as_unreachable_after_10_s_and_lost_after_60_s_
     let session = podling.run("echo ready; sleep 600").await;
     let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
-    let runner = runner_of(&session.uid);
+    let runner = runner_of(&podling, &session.uid).await;
     signal(runner, Signal::STOP);
     let silent = Instant::now();
     let shown = timeout(Duration::from_secs(20), async {

@@ -50,7 +50,7 @@ async fn the_runner_its_log_its_socket_and_the_host_are_out_of_the_commands_reac
     let podling = Podling::start().await;
     let other = podling.run("sleep 600").await;
     podling.reaches(&other.uid, "running").await;
-    let name = other.uid.replace('-', "");
+    let name = podling.launch(&other.uid).await;
     let runner =
         with_argument(&name).into_iter().find(|process| process.command_line.contains(" runner ")).expect("a runner");
     let (pid, data_dir) = (runner.pid, podling.data_dir().display().to_string());

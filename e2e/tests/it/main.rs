@@ -16,3 +16,4 @@ mod secrets;
 mod starts;
 mod tokens;
 mod troubles;
+mod warm;

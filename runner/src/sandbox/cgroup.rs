@@ -158,7 +158,8 @@ impl Cgroup {
         Ok(())
     }
 
-    fn limit(&self, limits: &Limits) -> io::Result<()> {
+    /// Sets every limit, in place of those that were.
+    pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
         for setting in settings(self.version, limits) {
             let path = self.folder(setting.controller).join(setting.file);
             match fs::write(path, setting.value) {
@@ -303,7 +304,8 @@ fn settings(version: Version, limits: &Limits) -> Vec<Setting> {
                 value: value.to_string(),
                 required: true,
             };
-            // Memory and swap together may never be less than memory alone, so that comes first.
+            // Memory and swap together may never be less than memory alone: out of the way, memory alone, together.
+            settings.push(memory("memory.memsw.limit_in_bytes", "-1".into(), false));
             settings.push(memory("memory.limit_in_bytes", bytes.clone(), true));
             settings.push(memory("memory.memsw.limit_in_bytes", bytes, false));
             settings.push(cpu("cpu.cfs_period_us", PERIOD_MICROS));

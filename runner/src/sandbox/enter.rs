@@ -1,6 +1,7 @@
-//! The last step into a sandbox: `podling sandbox-enter FD`, run by bubblewrap inside of what it has made.
+//! The last step into a sandbox: `podling sandbox-enter FD`, run by bubblewrap inside of what it has made. What to run
+//! comes through a pipe: the sandbox may have been made long before anybody knew that.
 //!
-//! The command's environment goes through a file in memory, and is put on only here, when nothing is left to lose:
+//! The command's environment goes through that pipe, and is put on only here, when nothing is left to lose:
 //! bubblewrap itself would obey the command's `LD_PRELOAD`, outside of the sandbox. Nor does it stand in an argument,
 //! where every user of the machine could read it.
 
@@ -14,12 +15,15 @@ use std::{
         unix::{ffi::OsStrExt, process::CommandExt},
     },
     process::Command,
+    str::FromStr,
 };
 
 use rustix::{
-    process::{Gid, Resource, Rlimit, Uid},
+    process::{Gid, Resource, Uid},
     thread::{CapabilitySet, CapabilitySets},
 };
+
+use super::fork::limit;
 
 /// The hidden subcommand that every executable which runs sandboxes has. Its one argument is a descriptor; `main` hands
 /// it to [`enter`] before it starts a thread.
@@ -41,16 +45,23 @@ pub(super) struct Entry {
     /// How many processes and threads the user may have, where no control group counts them. Only sound within a user
     /// namespace or for a user of the session's own, so it is set here and not earlier.
     pub processes: Option<u32>,
+    /// The largest file that it may write.
+    pub file_bytes: Option<u64>,
+    /// The data of one process, where no control group counts that of all. Not the size of the address space: runtimes
+    /// reserve far more than they use.
+    pub data_bytes: Option<u64>,
     pub argv: Vec<OsString>,
     pub env: BTreeMap<String, String>,
 }
 
 impl Entry {
-    /// Fields that end with NUL: uid, processes, the number of arguments, the arguments, `NAME=value` of each variable.
-    /// `None` when a NUL is in one of them.
+    /// Fields that end with NUL: uid, processes, file and data bytes, the number of arguments, the arguments,
+    /// `NAME=value` of each variable. `None` when a NUL is in one of them.
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
-        let number = |number: Option<u32>| OsString::from(number.map(|n| n.to_string()).unwrap_or_default());
-        let mut fields = vec![number(self.uid), number(self.processes), self.argv.len().to_string().into()];
+        let numbers = [self.uid.map(u64::from), self.processes.map(u64::from), self.file_bytes, self.data_bytes];
+        let text = |number: Option<u64>| OsString::from(number.map(|n| n.to_string()).unwrap_or_default());
+        let mut fields: Vec<_> = numbers.into_iter().map(text).collect();
+        fields.push(self.argv.len().to_string().into());
         fields.extend(self.argv.iter().cloned());
         fields.extend(self.env.iter().map(|(name, value)| OsString::from(format!("{name}={value}"))));
         let mut bytes = Vec::new();
@@ -67,16 +78,21 @@ impl Entry {
     fn decode(bytes: &[u8]) -> Option<Entry> {
         let mut fields = bytes.strip_suffix(&[0])?.split(|&byte| byte == 0);
         let mut text = || std::str::from_utf8(fields.next()?).ok();
-        let (uid, processes, count) = (text()?, text()?, text()?.parse().ok()?);
+        let (uid, processes) = (number(text()?)?, number(text()?)?);
+        let (file_bytes, data_bytes) = (number(text()?)?, number(text()?)?);
+        let count = text()?.parse().ok()?;
         let argv: Vec<OsString> = fields.by_ref().take(count).map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
         let pair = |field| Some(std::str::from_utf8(field).ok()?.split_once('=')?).map(|(k, v)| (k.into(), v.into()));
         let env = fields.map(pair).collect::<Option<_>>()?;
-        let number = |text: &str| if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) };
-        Some(Entry { uid: number(uid)?, processes: number(processes)?, argv, env })
+        Some(Entry { uid, processes, file_bytes, data_bytes, argv, env })
     }
 }
 
-/// Becomes the command that the file behind `descriptor` describes. Returns only when that failed, with the exit code
+fn number<T: FromStr>(text: &str) -> Option<Option<T>> {
+    if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+/// Becomes the command that is described through the pipe behind `descriptor`, once it is. Returns only when that failed, with the exit code
 /// for `main` to return; what to say about it has been said.
 pub fn enter(descriptor: &OsStr) -> u8 {
     match try_enter(descriptor) {
@@ -100,13 +116,17 @@ struct NotFound {
 }
 
 fn try_enter(descriptor: &OsStr) -> io::Result<NotFound> {
+    take_terminal()?;
     let entry = read_entry(descriptor)?;
     let Some((program, arguments)) = entry.argv.split_first() else { return Err(io::ErrorKind::InvalidData.into()) };
-    take_terminal()?;
     let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE); // A kernel without it kills whom it likes.
-    if let Some(most) = entry.processes {
-        let most = Some(u64::from(most));
-        rustix::process::setrlimit(Resource::Nproc, Rlimit { current: most, maximum: most })?;
+    let limits = [
+        (Resource::Nproc, entry.processes.map(u64::from)),
+        (Resource::Fsize, entry.file_bytes),
+        (Resource::Data, entry.data_bytes),
+    ];
+    for (resource, most) in limits.into_iter().filter_map(|(resource, most)| Some((resource, most?))) {
+        limit(resource, most)?;
     }
     if let Some(uid) = entry.uid {
         become_user(uid)?;
@@ -127,7 +147,17 @@ fn read_entry(descriptor: &OsStr) -> io::Result<Entry> {
     let file = unsafe { OwnedFd::from_raw_fd(number) };
     let mut bytes = Vec::new();
     File::from(file).read_to_end(&mut bytes)?;
-    Entry::decode(&bytes).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    unframed(&bytes).and_then(Entry::decode).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What goes before an entry, so that a part of one, from a runner that was cut off, is never taken for the whole.
+pub(super) fn framed_length(entry: &[u8]) -> [u8; 8] {
+    (entry.len() as u64).to_le_bytes()
+}
+
+fn unframed(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, entry) = bytes.split_first_chunk()?;
+    (*length == framed_length(entry)).then_some(entry)
 }
 
 /// Leads a session whose controlling terminal is standard input, so that Ctrl-C reaches the command and not the
@@ -189,8 +219,19 @@ pub(super) mod tests {
     fn what_is_encoded_comes_back() {
         let env =
             BTreeMap::from([("A".into(), "1\n2".into()), ("EMPTY".into(), String::new()), ("E".into(), "a=b".into())]);
-        let entry = Entry { uid: Some(7), processes: None, argv: vec!["sh".into(), "".into(), "-c".into()], env };
+        let limits = Entry { uid: Some(7), file_bytes: Some(1 << 40), ..Entry::default() };
+        let entry = Entry { argv: vec!["sh".into(), "".into(), "-c".into()], env, ..limits };
         assert_eq!(Entry::decode(&entry.encode().expect("no NUL")), Some(entry));
+    }
+
+    #[test]
+    fn a_part_of_an_entry_is_none() {
+        let entry = Entry { argv: vec!["sh".into()], ..Entry::default() }.encode().expect("no NUL");
+        let framed = [&framed_length(&entry)[..], &entry].concat();
+        assert_eq!(unframed(&framed), Some(&entry[..]));
+        for bytes in 0..framed.len() {
+            assert_eq!(unframed(&framed[..bytes]), None, "{bytes}");
+        }
     }
 
     #[test]
@@ -201,7 +242,7 @@ pub(super) mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for bytes in ["", "\0", "x\0\x001\0a\0", "\0\x001\0a\0novalue\0", "\0\0many\0a\0"] {
+        for bytes in ["", "\0", "x\0\0\0\x001\0a\0", "\0\0\0\x001\0a\0novalue\0", "\0\0\0\0many\0a\0"] {
             assert_eq!(Entry::decode(bytes.as_bytes()), None, "{bytes:?}");
         }
     }

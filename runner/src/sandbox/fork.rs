@@ -105,7 +105,7 @@ fn before_exec(runner: Pid, preparation: &Preparation) -> io::Result<()> {
 }
 
 /// Never raises a limit: that needs a right that root may lack.
-fn limit(resource: Resource, value: u64) -> io::Result<()> {
+pub(super) fn limit(resource: Resource, value: u64) -> io::Result<()> {
     let most = rustix::process::getrlimit(resource).maximum.map_or(value, |most| most.min(value));
     Ok(rustix::process::setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
 }

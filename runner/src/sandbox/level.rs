@@ -37,10 +37,16 @@ impl Walls {
         let bwrap = BUBBLEWRAP.map(PathBuf::from).into_iter().find(|path| path.is_file());
         let bwrap = bwrap.ok_or(SandboxError::NoBubblewrap)?;
         let seccomp = seccomp::programs().map_err(SandboxError::Seccomp)?;
-        let help = Command::new(&bwrap).arg("--help").env_clear().output().map_err(setup("running bwrap"))?;
-        let disable_userns = String::from_utf8_lossy(&help.stdout).contains("--disable-userns");
+        // Only a user namespace can be the last; root makes none.
+        let disable_userns = !rustix::process::geteuid().is_root() && disables_userns(&bwrap)?;
         Ok(Walls::Bubblewrap { bwrap, seccomp, disable_userns })
     }
+}
+
+/// Whether this bubblewrap knows `--disable-userns`.
+fn disables_userns(bwrap: &Path) -> Result<bool, SandboxError> {
+    let help = Command::new(bwrap).arg("--help").env_clear().output().map_err(setup("running bwrap"))?;
+    Ok(String::from_utf8_lossy(&help.stdout).contains("--disable-userns"))
 }
 
 /// The executable that is running. Where it has been replaced by a newer one since, that.

@@ -56,6 +56,7 @@ pub use self::{
     child::Child,
     clean::clean,
     enter::{ENTER, enter},
+    start::Standby,
     watch::Breach,
 };
 
@@ -97,6 +98,7 @@ pub struct Settings {
     pub minimum: Isolation,
     /// No sandbox at all, as asked for with `--isolation none`.
     pub isolation_none: bool,
+    /// Until [`Sandbox::limit`] sets others.
     pub limits: Limits,
 }
 
@@ -108,7 +110,6 @@ pub struct Sandbox {
     walls: Walls,
     level: Isolation,
     uid: Option<u32>,
-    limits: Limits,
     program: PathBuf,
     watch: Arc<Watch>,
     forker: Forker,
@@ -131,15 +132,26 @@ impl Sandbox {
         let means = Means { walls: !settings.isolation_none, own_user: uid.is_some(), limits: cgroup.is_some() };
         let Settings { dir, name, minimum, limits, .. } = settings;
         let disk = Disk::at(&dir);
-        let watch = Arc::new(Watch { cgroup, disk, disk_bytes: limits.disk_bytes, blind: AtomicU32::new(0) });
+        let watch = Arc::new(Watch { cgroup, disk, limits: Mutex::new(limits), blind: AtomicU32::new(0) });
         let level = means.require(minimum).or_else(|refusal| watch.discard().and(Err(refusal)))?;
         watch.disk.create().map_err(setup("making the places of the command"))?;
         walls.write_profile(&watch.disk.home).map_err(setup("making the places of the command"))?;
         let forker = Forker::start().map_err(setup("starting a thread"))?;
-        let sandbox =
-            Sandbox { name, dir, walls, level, uid, limits, program, watch, forker, processes: Mutex::default() };
+        let sandbox = Sandbox { name, dir, walls, level, uid, program, watch, forker, processes: Mutex::default() };
         sandbox.own().map_err(setup("giving the places to the command's user"))?;
         Ok(sandbox)
+    }
+
+    /// Sets what commands may use up from now on. Blocks for a moment.
+    ///
+    /// # Errors
+    /// When a limit that was promised cannot be set: nothing may run then.
+    pub fn limit(&self, limits: Limits) -> Result<(), SandboxError> {
+        if let Some(cgroup) = &self.watch.cgroup {
+            cgroup.limit(&limits).map_err(setup("limiting the control group"))?;
+        }
+        *self.watch.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+        Ok(())
     }
 
     fn is_walled(&self) -> bool {
@@ -187,11 +199,26 @@ impl Sandbox {
         env: &BTreeMap<String, String>,
         tty: OwnedFd,
     ) -> Result<Child, SandboxError> {
-        let counted = self.watch.cgroup.is_some() || !self.is_walled();
-        let processes = (!counted).then_some(self.limits.pids);
-        let entry = Entry { uid: self.uid, processes, argv: argv.to_vec(), env: env.clone() };
-        let entry = entry.encode().ok_or(SandboxError::Nul)?;
-        start::start(self, &entry, tty).await
+        self.stand_by(tty).await?.command(self, argv, env).await
+    }
+
+    /// Makes everything that a command on this terminal needs, and stops before the command.
+    pub async fn stand_by(&self, tty: OwnedFd) -> Result<Standby, SandboxError> {
+        start::stand_by(self, tty).await
+    }
+
+    /// What the last step into the sandbox is told.
+    fn entry(&self, argv: &[OsString], env: &BTreeMap<String, String>) -> Result<Vec<u8>, SandboxError> {
+        let (limits, grouped) = (self.watch.limits(), self.watch.cgroup.is_some());
+        let entry = Entry {
+            uid: self.uid,
+            processes: (!grouped && self.is_walled()).then_some(limits.pids),
+            file_bytes: Some(limits.disk_bytes),
+            data_bytes: (!grouped).then_some(limits.memory_bytes),
+            argv: argv.to_vec(),
+            env: env.clone(),
+        };
+        entry.encode().ok_or(SandboxError::Nul)
     }
 
     /// Pends until a limit has been passed. Cancel safe.

@@ -1,20 +1,26 @@
 //! From an argument list to a command that runs in the sandbox.
 
 use std::{
-    io::{self, PipeReader},
+    collections::BTreeMap,
+    ffi::OsString,
+    io::{self, PipeReader, PipeWriter},
     os::fd::{AsRawFd, OwnedFd},
     process::{Command, Stdio},
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use rustix::process::Resource;
-use tokio::{io::AsyncReadExt, net::unix::pipe::Receiver, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::unix::pipe::{Receiver, Sender},
+    time::timeout,
+};
 
 use super::{
     Child, Sandbox, SandboxError,
     child::Process,
-    enter::STARTED,
+    enter::{STARTED, framed_length},
     fork::Preparation,
     level::Walls,
     setup,
@@ -28,32 +34,68 @@ const OPEN_FILES: u64 = 4096;
 /// What is kept of bubblewrap's words.
 const COMPLAINT_BYTES: u64 = 4096;
 
-/// Starts what `entry` describes and returns when it is about to run.
-pub(super) async fn start(sandbox: &Sandbox, entry: &[u8], tty: OwnedFd) -> Result<Child, SandboxError> {
+/// A sandbox that is made and waits to be told its command. Dropping it ends what waits.
+#[derive(Debug)]
+pub struct Standby {
+    child: Child,
+    process: Arc<Process>,
+    entry: PipeWriter,
+    complaints: PipeReader,
+}
+
+/// Makes the sandbox around the last step before the command, and returns when it is on its way.
+pub(super) async fn stand_by(sandbox: &Sandbox, tty: OwnedFd) -> Result<Standby, SandboxError> {
     if let (Some(uid), true) = (sandbox.uid, rustix::termios::isatty(&tty)) {
         // Programs open their terminal once more, by name.
         rustix::fs::fchown(&tty, Some(rustix::fs::Uid::from_raw(uid)), None)
             .map_err(setup("giving the terminal away"))?;
     }
     let (complaints, stderr) = io::pipe().map_err(setup("making a pipe"))?;
-    let (mut command, keep) = outermost(sandbox, entry).map_err(setup("describing the sandbox"))?;
+    let (told, entry) = io::pipe().map_err(setup("making a pipe"))?;
+    let (mut command, keep) = outermost(sandbox, told.into()).map_err(setup("describing the sandbox"))?;
     command.stdin(tty).stdout(Stdio::null()).stderr(stderr);
     let preparation = prepare(sandbox, keep).map_err(setup("opening the control group"))?;
     let forked = timeout(START_TIMEOUT, sandbox.forker.spawn(command, preparation)).await;
     let forked = forked.map_err(|_| timed_out())?.map_err(setup("starting a process"))?;
     let (process, child) = Process::adopt(forked, sandbox.is_walled()).map_err(setup("watching a process"))?;
     sandbox.processes.lock().unwrap_or_else(PoisonError::into_inner).push(process.clone());
-    match timeout(START_TIMEOUT, complaint(complaints)).await {
-        Ok(Ok(None)) => Ok(child),
-        Ok(Ok(Some(words))) => Err(SandboxError::Start(words)),
-        Ok(Err(error)) => Err(setup("hearing from the sandbox")(error)),
-        Err(_) => {
-            // A sandbox that may still start must not: the caller takes this for an end.
-            let killed = tokio::task::spawn_blocking(move || process.kill()).await;
-            killed.map_err(io::Error::other).flatten().map_err(setup("killing what did not start"))?;
-            Err(timed_out())
+    Ok(Standby { child, process, entry, complaints })
+}
+
+impl Standby {
+    /// Tells it what to become, and returns when it is about to. After an error nothing of the command has run, nor
+    /// will it.
+    pub async fn command(
+        self,
+        sandbox: &Sandbox,
+        argv: &[OsString],
+        env: &BTreeMap<String, String>,
+    ) -> Result<Child, SandboxError> {
+        let Standby { child, process, entry, complaints } = self;
+        let told = sandbox.entry(argv, env)?;
+        let starting = async {
+            // One that has died does not listen, and its last words say why.
+            let _ = tell(entry, &told).await;
+            complaint(complaints).await
+        };
+        match timeout(START_TIMEOUT, starting).await {
+            Ok(Ok(None)) => Ok(child),
+            Ok(Ok(Some(words))) => Err(SandboxError::Start(words)),
+            Ok(Err(error)) => Err(setup("hearing from the sandbox")(error)),
+            Err(_) => {
+                // A sandbox that may still start must not: the caller takes this for an end.
+                let killed = tokio::task::spawn_blocking(move || process.kill()).await;
+                killed.map_err(io::Error::other).flatten().map_err(setup("killing what did not start"))?;
+                Err(timed_out())
+            }
         }
     }
+}
+
+async fn tell(pipe: PipeWriter, entry: &[u8]) -> io::Result<()> {
+    let mut pipe = Sender::from_owned_fd(pipe.into())?;
+    pipe.write_all(&framed_length(entry)).await?;
+    pipe.write_all(entry).await
 }
 
 fn timed_out() -> SandboxError {
@@ -76,8 +118,7 @@ async fn complaint(pipe: PipeReader) -> io::Result<Option<String>> {
 }
 
 /// The outermost command, and the files that it needs open.
-fn outermost(sandbox: &Sandbox, entry: &[u8]) -> io::Result<(Command, Vec<OwnedFd>)> {
-    let entry = in_memory("entry", entry)?;
+fn outermost(sandbox: &Sandbox, entry: OwnedFd) -> io::Result<(Command, Vec<OwnedFd>)> {
     let entry_number = entry.as_raw_fd().to_string();
     let (mut command, mut keep) = match &sandbox.walls {
         Walls::None { .. } => {
@@ -109,13 +150,7 @@ use super::enter::tests::ENTER_ARGUMENTS;
 
 fn prepare(sandbox: &Sandbox, keep: Vec<OwnedFd>) -> io::Result<Preparation> {
     let cgroup = sandbox.watch.cgroup.as_ref();
-    let mut limits =
-        vec![(Resource::Fsize, sandbox.limits.disk_bytes), (Resource::Core, 0), (Resource::Nofile, OPEN_FILES)];
-    if cgroup.is_none() {
-        // Of each process, not of all together. Not the size of the address space: runtimes reserve far more than
-        // they use.
-        limits.push((Resource::Data, sandbox.limits.memory_bytes));
-    }
+    let limits = vec![(Resource::Core, 0), (Resource::Nofile, OPEN_FILES)];
     let entrances = cgroup.map_or(Ok(Vec::new()), |cgroup| cgroup.entrances())?;
     Ok(Preparation { entrances, keep, limits })
 }

@@ -3,12 +3,13 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use podling_session::spec::Limits;
 use tracing::warn;
 
 use super::{SandboxError, cgroup::Cgroup, disk::Disk, held::held_bytes, setup};
@@ -35,12 +36,17 @@ pub enum Breach {
 pub(super) struct Watch {
     pub cgroup: Option<Cgroup>,
     pub disk: Disk,
-    pub disk_bytes: u64,
+    /// In force now.
+    pub limits: Mutex<Limits>,
     /// Looks at the disk that failed since the last one that did not.
     pub blind: AtomicU32,
 }
 
 impl Watch {
+    pub(super) fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes back the control group before anything has run in it.
     pub(super) fn discard(&self) -> Result<(), SandboxError> {
         self.cgroup.as_ref().map_or(Ok(()), Cgroup::remove).map_err(setup("removing the control group"))
@@ -56,7 +62,7 @@ impl Watch {
         let full = match self.used_bytes() {
             Ok(used) => {
                 self.blind.store(0, Ordering::Relaxed);
-                used >= self.disk_bytes
+                used >= self.limits().disk_bytes
             }
             Err(error) => {
                 warn!(%error, "the size of the sandbox's disk cannot be told: {error}");
@@ -103,7 +109,8 @@ mod tests {
     fn a_disk_that_cannot_be_looked_at_counts_as_full_before_long() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let disk = Disk::at(dir.path());
-        let watch = Watch { cgroup: None, disk: disk.clone(), disk_bytes: 1 << 20, blind: AtomicU32::new(0) };
+        let limits = Mutex::new(Limits { disk_bytes: 1 << 20, ..Limits::default() });
+        let watch = Watch { cgroup: None, disk: disk.clone(), limits, blind: AtomicU32::new(0) };
         let looks = |count| (0..count).map(|_| watch.disk()).collect::<Vec<_>>();
         assert!(looks(MAX_BLIND - 1).iter().all(Option::is_none));
         disk.create().expect("ours");

@@ -1,6 +1,12 @@
 //! One segment file while it is written. Blocking; the writer calls it on a blocking thread.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path, time::Instant};
+use std::{
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt, FileExt},
+    path::Path,
+    time::Instant,
+};
 
 use bytes::BytesMut;
 use podling_session::{
@@ -37,6 +43,7 @@ impl SegmentFile {
         previous: SegmentHash,
         batch: &Batch,
     ) -> io::Result<SegmentFile> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let file = File::options()
             .read(true)
             .write(true)

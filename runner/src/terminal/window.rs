@@ -88,6 +88,18 @@ impl Window {
         Ok((pty, tty))
     }
 
+    /// Takes over a terminal that was opened before there was a window, and gives it the size of now.
+    ///
+    /// # Errors
+    /// When it cannot be resized.
+    pub(crate) fn adopt(&self, pty: Pty) -> std::io::Result<Arc<Pty>> {
+        let mut state = self.state();
+        pty.resize(state.size)?;
+        let pty = Arc::new(pty);
+        state.pty = Some(Arc::clone(&pty));
+        Ok(pty)
+    }
+
     pub(crate) fn close(&self) {
         self.state().pty = None;
     }

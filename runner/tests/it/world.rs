@@ -80,13 +80,14 @@ impl World {
             secrets: plan.secrets.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
             grant_key: key.grant_key().expose().to_vec().into(),
             now_micros: 0,
+            log_path: "log".to_owned(),
         };
         let controller = Controller::start(&directory.path().join("control.sock"), assign);
         for name in ["run", "log"] {
             std::fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_podling-runner"));
-        command.arg("--dir").arg(directory.path().join("run")).arg("--log-dir").arg(directory.path().join("log"));
+        command.arg("--dir").arg(directory.path().join("run")).arg("--blobs").arg(directory.path());
         command.arg(format!("--controller=unix:{}", directory.path().join("control.sock").display()));
         command.args(["--name", life.launch_name().as_str()]).args(plan.arguments);
         command.env("LEAK", "from the runner").stdin(Stdio::piped()).kill_on_drop(true);

@@ -98,6 +98,12 @@ impl RunnerDir {
         Identity::from_stat(&stat)
     }
 
+    /// Whether the runner has noted that it was assigned, which it does before it begins. A directory that is gone tells
+    /// nothing, and so the worst is taken to be true.
+    pub(super) fn was_assigned(&self) -> io::Result<bool> {
+        Ok(!self.0.try_exists()? || self.0.join("assigned").try_exists()?)
+    }
+
     /// The uid of the command, chosen before its runner was started.
     pub(super) fn uid(&self) -> Option<u32> {
         std::fs::read_to_string(self.0.join("uid")).ok()?.trim().parse().ok()

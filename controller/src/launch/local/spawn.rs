@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use podling_session::{launch::Launch, log::log_path, session::Isolation};
+use podling_session::{launch::Launch, session::Isolation};
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 
@@ -48,11 +48,10 @@ pub struct RunnerProgram {
 impl RunnerProgram {
     /// The runner of a launch, which lives as long as `lock` is held by it.
     pub(super) fn command(&self, dir: &RunnerDir, lock: File, launch: &Launch) -> io::Result<Command> {
-        let log_dir = self.log_dir(launch);
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(PRELUDE).arg(dir.path()).arg(&self.program).args(&self.args);
         command.args(["--dir".as_ref(), dir.path().as_os_str()]);
-        command.args(["--log-dir".as_ref(), log_dir.as_os_str()]);
+        command.args(["--blobs".as_ref(), self.blobs.as_os_str()]);
         command.args(["--controller", &self.controller, "--name", launch.name.as_str()]);
         command.args(["--min-isolation", self.min_isolation.as_str()]);
         command.args(["--grace", &humantime::format_duration(self.grace).to_string()]);
@@ -83,11 +82,6 @@ impl RunnerProgram {
         clear(&mut command, dir);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(dir.log_file()?).kill_on_drop(true);
         Ok(command)
-    }
-
-    pub(super) fn log_dir(&self, launch: &Launch) -> PathBuf {
-        let life = launch.name.incarnation().expect("a launch name is made from an incarnation");
-        self.blobs.join(log_path(&launch.tenant, life))
     }
 }
 

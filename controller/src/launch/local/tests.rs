@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, os::unix::fs::PermissionsExt, path::Path};
 
-use podling_session::{id::RunnerId, launch::LaunchState, principal::Tenant, session::Isolation, spec::Limits};
+use podling_session::{id::RunnerId, launch::LaunchState, session::Isolation, spec::Limits};
 use tempfile::TempDir;
 
 use super::*;
@@ -93,7 +93,6 @@ fn a_launch() -> Launch {
         name: Incarnation { uid: Uid::new(), number: 1 }.launch_name(),
         runner: RunnerId::from_mac([7; 16]),
         secret: "hush".to_owned().into(),
-        tenant: Tenant::local(),
         limits: Limits::default(),
     }
 }
@@ -124,9 +123,20 @@ async fn a_runner_gets_its_identity_by_standard_input_and_little_else() {
     assert!(names.is_subset(&HashSet::from(["PATH", "PWD", "OLDPWD", "_", "SHLVL"].map(str::to_owned))), "{names:?}");
     let mode = std::fs::metadata(&dir).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
-    let life = launch.name.incarnation().expect("derived");
-    let log = format!("blobs/local%3Auser%3Aowner/{}/1/log", life.uid);
-    assert!(world.data.path().join(log).is_dir());
+    let blobs = world.data.path().join("blobs");
+    assert!(args.contains(&format!("--blobs\n{}\n", blobs.display())), "{args}");
+}
+
+#[tokio::test]
+async fn a_runner_has_begun_nothing_before_it_notes_its_assignment() {
+    let world = World::new(OBEDIENT);
+    let launch = world.launch().await;
+    let was_assigned = async || world.launcher.was_assigned(&launch.name).await.expect("readable");
+    assert!(!was_assigned().await);
+    std::fs::write(world.path(&launch).join("assigned"), "x").expect("writable");
+    assert!(was_assigned().await);
+    let nowhere = world.launcher.was_assigned(&a_launch().name).await.expect("readable");
+    assert!(nowhere, "what cannot be known is taken for the worst");
 }
 
 #[tokio::test]

@@ -13,7 +13,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::Error;
 
 /// The schema, oldest first. What was once released is never edited.
-const MIGRATIONS: [(&str, &str); 1] = [("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
+    ("V2__warm_runners", include_str!("../../../migrations/sqlite/V2__warm_runners.sql")),
+];
 
 /// Nobody else writes to the file, but for a person with a shell: then a caller had better hear of it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use podling_session::{
     id::{Incarnation, Uid},
     phase::Phase,
     session::Session,
-    store::Work,
+    store::{Held, Work},
 };
 
 use super::{
@@ -40,7 +40,7 @@ pub(super) fn claim(tx: &Tx<'_>, lease: Duration) -> Result<Option<Work>, Error>
 
 fn work(session: Session) -> Result<Work, Error> {
     match session.phase {
-        Phase::Pending => Ok(Work::Launch(session)),
+        Phase::Pending | Phase::Starting { .. } => Ok(Work::Launch(session)),
         Phase::Ended(_) => Ok(Work::Release(session)),
         _ => Err(Error::Corrupt(format!("session {} is {} and has work due", session.uid, session.phase.name()))),
     }
@@ -80,7 +80,13 @@ pub(super) fn release(tx: &Tx<'_>, life: Incarnation) -> Result<bool, Error> {
     Ok(true)
 }
 
-pub(super) fn held(tx: &Tx<'_>) -> Result<Vec<Incarnation>, Error> {
-    let sql = "SELECT uid, incarnation FROM sessions WHERE release = 'held' ORDER BY uid";
-    tx.all(sql, (), |row| Ok(Incarnation { uid: row::uid(row)?, number: row.get("incarnation")? }))
+pub(super) fn held(tx: &Tx<'_>) -> Result<Vec<Held>, Error> {
+    let sql = "SELECT sessions.uid AS uid, sessions.incarnation AS incarnation, launch FROM sessions \
+        LEFT JOIN runners ON runners.uid = sessions.uid AND runners.incarnation = sessions.incarnation \
+        WHERE release = 'held' ORDER BY sessions.uid";
+    tx.all(sql, (), |row| {
+        let life = Incarnation { uid: row::uid(row)?, number: row.get("incarnation")? };
+        let launch = row.get::<_, Option<String>>("launch")?.map(|name| name.parse()).transpose()?;
+        Ok(Held { life, launched: launch.is_some(), launch: launch.unwrap_or_else(|| life.launch_name()) })
+    })
 }

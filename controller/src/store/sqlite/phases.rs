@@ -13,6 +13,7 @@ use super::{
     error::Error,
     leases,
     row::{self, SESSION, number},
+    runners,
     transaction::Tx,
 };
 
@@ -34,17 +35,40 @@ pub(super) fn sealed(tx: &Tx<'_>, uid: Uid) -> Result<Option<Sealed>, Error> {
 }
 
 pub(super) fn launched(tx: &Tx<'_>, life: Incarnation, runner: RunnerId) -> Result<bool, Error> {
-    // Nothing is left to do on it, so the lease is given back: its end, which may come at once, is work for anybody.
-    let sql = "UPDATE sessions SET phase = 'starting', stage = 'scheduling', due_at = NULL, lease_until = NULL, \
-        events = events + 1 WHERE uid = ?1 AND incarnation = ?2 AND phase = 'pending' RETURNING events";
-    let (uid, number) = (life.uid.to_string(), life.number);
-    if !tx.change(life.uid, sql, (&uid, number), "session.starting", "The session is starting: scheduling.")? {
+    if !starting(tx, life)? && !rejoined(tx, life)? {
         leases::give_way(tx, life)?;
         return Ok(false);
     }
-    let sql = "INSERT INTO runners (id, uid, incarnation) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-    tx.execute(sql, (runner.to_string(), &uid, number))?;
+    runners::insert(tx, runner, life)?;
     Ok(true)
+}
+
+/// Pending becomes Starting. Nothing is left to do on it, so the lease is given back: its end, which may come at once,
+/// is work for anybody.
+pub(super) fn starting(tx: &Tx<'_>, life: Incarnation) -> Result<bool, Error> {
+    let sql = "UPDATE sessions SET phase = 'starting', stage = 'scheduling', due_at = NULL, lease_until = NULL, \
+        events = events + 1 WHERE uid = ?1 AND incarnation = ?2 AND phase = 'pending' RETURNING events";
+    let values = (life.uid.to_string(), life.number);
+    tx.change(life.uid, sql, values, "session.starting", "The session is starting: scheduling.")
+}
+
+/// A session that was parted from its runner has another.
+fn rejoined(tx: &Tx<'_>, life: Incarnation) -> Result<bool, Error> {
+    let sql = "UPDATE sessions SET due_at = NULL, lease_until = NULL \
+        WHERE uid = ?1 AND incarnation = ?2 AND phase = 'starting' AND due_at IS NOT NULL";
+    Ok(tx.execute(sql, (life.uid.to_string(), life.number))? == 1)
+}
+
+pub(super) fn forsake(tx: &Tx<'_>, life: Incarnation, runner: RunnerId) -> Result<bool, Error> {
+    let sql = "UPDATE sessions SET due_at = ?3, events = events + 1 WHERE uid = ?1 AND incarnation = ?2 \
+        AND phase = 'starting' AND stage = 'scheduling' AND due_at IS NULL RETURNING events";
+    let values = (life.uid.to_string(), life.number, tx.now);
+    let detail = "The runner was lost before the command began; the session gets another.";
+    let parted = runners::part(tx, runner, life)? && tx.change(life.uid, sql, values, "session.starting", detail)?;
+    if !parted {
+        tx.undo();
+    }
+    Ok(parted)
 }
 
 pub(super) fn stage(tx: &Tx<'_>, life: Incarnation, stage: Stage) -> Result<bool, Error> {

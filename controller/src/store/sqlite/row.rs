@@ -1,7 +1,7 @@
 //! Rows of sessions and the domain's sessions.
 
 use podling_session::{
-    id::{SessionId, Uid},
+    id::{LaunchName, SessionId, Uid},
     phase::{End, EndReason, Phase, Stage},
     principal::{Owner, Tenant},
     session::{Isolation, LogRange, Release, Session},
@@ -37,6 +37,10 @@ pub(super) fn session(row: &Row<'_>) -> Result<Session, Error> {
 
 pub(super) fn uid(row: &Row<'_>) -> Result<Uid, Error> {
     Ok(text(row, "uid")?.parse()?)
+}
+
+pub(super) fn launch(row: &Row<'_>) -> Result<LaunchName, Error> {
+    Ok(text(row, "launch")?.parse()?)
 }
 
 pub(super) fn owner(row: &Row<'_>) -> Result<Owner, Error> {

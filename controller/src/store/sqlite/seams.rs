@@ -10,13 +10,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_session::{
     event::Event,
-    id::{Incarnation, RunnerId, SessionId, Uid},
+    id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     phase::{End, Stage},
     principal::{Owner, Role},
     session::{Isolation, Session},
     store::{
-        Beat, Created, Filter, KeyRow, NewSession, Page, PrincipalStore, RunnerRow, Sealed, SegmentRow, SessionStore,
-        StoreError, Swept, SystemStore, Work,
+        Beat, Created, Filter, Held, KeyRow, NewSession, Page, PrincipalStore, RunnerRow, Sealed, SegmentRow,
+        SessionStore, StoreError, Swept, SystemStore, Waiting, Work,
     },
 };
 
@@ -87,6 +87,28 @@ impl SystemStore for SqliteStore {
         self.read(move |tx| runners::by_life(tx, life)).await
     }
 
+    async fn runner_at(&self, launch: &LaunchName) -> Result<Option<RunnerRow>, StoreError> {
+        let launch = launch.clone();
+        self.read(move |tx| runners::by_launch(tx, &launch)).await
+    }
+
+    async fn pool(&self, id: RunnerId, launch: &LaunchName) -> Result<(), StoreError> {
+        let launch = launch.clone();
+        self.hint(move |tx| runners::pool(tx, id, &launch)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
+        self.read(runners::waiting).await
+    }
+
+    async fn retire(&self, id: RunnerId) -> Result<bool, StoreError> {
+        self.hint(move |tx| runners::retire(tx, id)).await
+    }
+
+    async fn forsake(&self, life: Incarnation, runner: RunnerId) -> Result<bool, StoreError> {
+        self.promise(move |tx| phases::forsake(tx, life, runner)).await
+    }
+
     async fn register(&self, id: RunnerId, certificate: &[u8], address: &str) -> Result<bool, StoreError> {
         let (certificate, address) = (certificate.to_vec(), address.to_owned());
         self.promise(move |tx| runners::register(tx, id, &certificate, &address)).await
@@ -129,7 +151,7 @@ impl SystemStore for SqliteStore {
         self.promise(move |tx| leases::release(tx, life)).await
     }
 
-    async fn held(&self) -> Result<Vec<Incarnation>, StoreError> {
+    async fn held(&self) -> Result<Vec<Held>, StoreError> {
         self.read(leases::held).await
     }
 

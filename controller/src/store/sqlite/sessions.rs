@@ -1,7 +1,7 @@
 //! What an owner does with sessions. Every statement carries tenant and subject.
 
 use podling_session::{
-    id::{Incarnation, SessionId, Uid},
+    id::{Incarnation, RunnerId, SessionId, Uid},
     phase::End,
     principal::Owner,
     session::Session,
@@ -14,6 +14,7 @@ use super::{
     error::Error,
     phases, quotas,
     row::{self, SESSION},
+    runners,
     transaction::Tx,
 };
 
@@ -25,7 +26,7 @@ const LABELLED: &str = " AND EXISTS (SELECT 1 FROM session_labels AS label \
 
 pub(super) fn create(tx: &Tx<'_>, new: &NewSession) -> Result<Created, Error> {
     let made = try_create(tx, new)?;
-    if !matches!(made, Created::New(_)) {
+    if !matches!(made, Created::New(_) | Created::Claimed(..)) {
         tx.undo();
     }
     Ok(made)
@@ -43,7 +44,25 @@ fn try_create(tx: &Tx<'_>, new: &NewSession) -> Result<Created, Error> {
     if let Some(max) = quotas::raise(tx, &new.owner, new.max_per_owner, new.max_per_tenant)? {
         return Ok(Created::QuotaExceeded { max });
     }
-    insert(tx, new).map(Created::New)
+    let session = insert(tx, new)?;
+    match claim(tx, &session, &new.warm)? {
+        Some(runner) => {
+            let started = phases::find(tx, session.uid)?.expect("it was made in this transaction");
+            Ok(Created::Claimed(started, runner))
+        }
+        None => Ok(Created::New(session)),
+    }
+}
+
+/// The first of these runners that still waits is the session's.
+fn claim(tx: &Tx<'_>, session: &Session, warm: &[RunnerId]) -> Result<Option<RunnerId>, Error> {
+    for runner in warm {
+        if runners::claim(tx, *runner, session.life())? {
+            phases::starting(tx, session.life())?;
+            return Ok(Some(*runner));
+        }
+    }
+    Ok(None)
 }
 
 /// Claims the key for this request, or tells what became of the request that claimed it before.

@@ -44,7 +44,7 @@ async fn another_certificate_or_secret_is_refused() {
 async fn a_runner_that_is_faster_than_its_row_is_told_to_come_again() {
     let world = World::start().await;
     let session = world.create(&[]).await;
-    let runner = world.core.seal.runner_id(session.life());
+    let runner = world.core.seal.runner_id(&session.life().launch_name());
     let early = world.runners().register(world.registration(runner, b"certificate")).await;
     assert_eq!(code(early), Code::Unavailable);
     world.launch(&session).await;

@@ -115,6 +115,7 @@ impl World {
             idempotency: None,
             max_per_owner: 1_000,
             max_per_tenant: 1_000,
+            warm: Vec::new(),
         };
         match self.store.create(new).await.expect("the store answers") {
             Created::New(session) => session,
@@ -124,7 +125,7 @@ impl World {
 
     /// Its runner was launched and has not registered yet.
     pub(crate) async fn launch(&self, session: &Session) -> RunnerId {
-        let runner = self.core.seal.runner_id(session.life());
+        let runner = self.core.seal.runner_id(&session.life().launch_name());
         assert!(self.store.launched(session.life(), runner).await.expect("the store answers"));
         runner
     }
@@ -233,6 +234,7 @@ fn settings() -> Settings {
         max_sessions_per_owner: 1_000,
         max_sessions_per_tenant: 1_000,
         max_viewers: 3,
+        warm_runners: 0,
         grace: Duration::from_secs(5),
         allowed_sources: Vec::new(),
         local_owner: true,
@@ -298,6 +300,10 @@ impl Launcher for NoLauncher {
 
     async fn list(&self) -> Result<Vec<Launched>, LaunchError> {
         Ok(Vec::new())
+    }
+
+    async fn was_assigned(&self, _: &LaunchName) -> Result<bool, LaunchError> {
+        Ok(true)
     }
 
     async fn changed(&self) {

@@ -166,6 +166,7 @@ pub(crate) fn settings(base: &str) -> Settings {
         max_sessions_per_owner: 100,
         max_sessions_per_tenant: 100,
         max_viewers: 10,
+        warm_runners: 0,
         grace: Duration::from_secs(1),
         allowed_sources: vec![],
         local_owner: false,
@@ -212,6 +213,10 @@ impl Launcher for NoLauncher {
 
     async fn list(&self) -> Result<Vec<Launched>, LaunchError> {
         panic!("a request asked the launcher")
+    }
+
+    async fn was_assigned(&self, _: &LaunchName) -> Result<bool, LaunchError> {
+        Ok(true)
     }
 
     async fn changed(&self) {

@@ -111,7 +111,7 @@ pub(crate) async fn a_runner_registers_with_one_certificate_until_its_credential
     let life = start(&world, new()).await.life();
     let id = runner_id(life);
     let fresh = store.runner(id).await.expect("the store answers").expect("it was launched");
-    assert_eq!((fresh.life, fresh.registered_at, fresh.certificate_hash), (life, None, None));
+    assert_eq!((fresh.life, fresh.registered_at, fresh.certificate_hash), (Some(life), None, None));
     assert!(store.register(id, b"one", "unix:/a").await.expect("the store answers"));
     assert!(store.register(id, b"one", "unix:/b").await.expect("the store answers"));
     assert!(!store.register(id, b"two", "unix:/c").await.expect("the store answers"));

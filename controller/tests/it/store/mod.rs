@@ -5,6 +5,7 @@ mod keys;
 mod living;
 mod ordering;
 mod owning;
+mod pooling;
 mod sqlite;
 mod sweeping;
 mod working;
@@ -67,6 +68,12 @@ macro_rules! contract {
             sweeping::a_deleted_session_is_pruned_at_once_when_released,
             sweeping::many_are_swept_in_turns,
             ordering::the_store_grants_what_the_domain_allows_in_any_order,
+            pooling::a_create_claims_the_first_warm_runner_that_is_free,
+            pooling::of_50_creates_at_once_each_claims_another_warm_runner,
+            pooling::a_runner_that_did_not_register_or_was_retired_is_not_claimed,
+            pooling::what_was_refused_claims_nothing,
+            pooling::a_session_is_parted_once_from_a_runner_that_did_not_begin_and_launched_anew,
+            pooling::a_session_that_began_or_ended_keeps_its_runner,
             keys::the_first_key_is_added_once,
         }
     };

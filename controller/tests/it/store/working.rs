@@ -5,7 +5,7 @@ use std::time::Duration;
 use podling_session::{
     phase::Phase,
     session::Release,
-    store::{NewSession, Work},
+    store::{Held, NewSession, Work},
 };
 use tokio::{task::JoinSet, time::timeout};
 
@@ -112,7 +112,8 @@ pub(crate) async fn a_session_is_released_once_and_only_after_its_end(world: imp
     let next = create(&world, limited()).await;
     let refused = world.store().create(limited()).await.expect("the store answers");
     assert_eq!(refused, podling_session::store::Created::QuotaExceeded { max: 1 });
-    assert_eq!(world.store().held().await.expect("the store answers"), [next.life()]);
+    let held = Held { life: next.life(), launch: next.life().launch_name(), launched: false };
+    assert_eq!(world.store().held().await.expect("the store answers"), [held]);
 }
 
 pub(crate) async fn of_20_releases_at_once_one_lowers_the_quota(world: impl World) {

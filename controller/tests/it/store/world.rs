@@ -53,6 +53,7 @@ pub(crate) fn new() -> NewSession {
         idempotency: None,
         max_per_owner: 1_000,
         max_per_tenant: 1_000,
+        warm: Vec::new(),
     }
 }
 

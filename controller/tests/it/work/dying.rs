@@ -41,7 +41,8 @@ async fn a_runner_that_died_before_it_could_report_the_exit_is_believed() {
     Record { offset: 0, time_millis: 0, body: Body::Output("hi\r\n".into()) }.encode(&mut segment);
     Record { offset: 4, time_millis: 0, body: Body::Exit(End::exit(3)) }.encode(&mut segment);
     let log = world.data.path().join("blobs").join(log_path(&session.owner.tenant, session.life()));
-    std::fs::write(log.join(segment_file(0)), segment).expect("the launcher made the directory");
+    std::fs::create_dir_all(&log).expect("a directory");
+    std::fs::write(log.join(segment_file(0)), segment).expect("as a runner writes it");
     world.kill_runner(&session).await;
     assert_eq!(end(&world, &session).await, End::exit(3));
     world.nothing_left().await;

@@ -10,7 +10,7 @@ async fn a_created_session_is_launched_with_nobody_waiting() {
     let session = world.create().await;
     world.started(&session).await;
     let row = world.core().system.runner_of(session.life()).await.expect("the store answers");
-    assert_eq!(row.expect("written by the launch").id, world.core().seal.runner_id(session.life()));
+    assert_eq!(row.expect("written by the launch").id, world.core().seal.runner_id(&session.life().launch_name()));
     world.drain().await;
     assert!(world.directories().is_empty());
 }

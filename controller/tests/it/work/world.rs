@@ -159,7 +159,7 @@ impl Drop for World {
 }
 
 async fn start(data: &Path) -> Controller {
-    let words = ["podling", "--grace", "1s", "--max-sessions-per-owner", "1"];
+    let words = ["podling", "--grace", "1s", "--max-sessions-per-owner", "1", "--warm-runners", "0"];
     let config = Config {
         data_dir: data.to_owned(),
         bound: ([127, 0, 0, 1], 1).into(),

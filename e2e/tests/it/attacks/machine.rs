@@ -135,7 +135,7 @@ async fn the_environment_of_a_runner_holds_a_path_and_a_folder_and_nothing_else(
     let session = podling.create(json!({ "command": "echo ready; sleep 600", "env": { "PLAIN": "planted-env" }, "secrets": { "HIDDEN": "planted-secret" } })).await;
     let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
     viewer.sees("ready").await;
-    let processes = with_argument(&session.uid.replace('-', ""));
+    let processes = with_argument(&podling.launch(&session.uid).await);
     assert!(!processes.is_empty());
     for process in &processes {
         let environment = std::fs::read(format!("/proc/{}/environ", process.pid)).expect("the test may look");
