@@ -71,12 +71,13 @@ impl Terminal {
         }
     }
 
-    /// DSR and CPR; the position is that on the screen, also in origin mode, as in xterm.js.
+    /// DSR and CPR; the position is that on the screen, also in origin mode,
+    /// and one column behind the last while a wrap is pending, as in xterm.js.
     pub(crate) fn answer_status(&mut self, param: i32, prefix: &str) {
         match (param, prefix) {
             (5, "") => self.answers.push("\x1b[0n"),
             (6, _) => {
-                let (x, y) = (self.active.x.min(self.active.cols() - 1) + 1, self.active.y + 1);
+                let (x, y) = (self.active.x + 1, self.active.y + 1);
                 self.answers.push(&format!("\x1b[{prefix}{y};{x}R"));
             }
             _ => {}
@@ -120,7 +121,7 @@ impl Terminal {
             // xterm says so, whatever was saved.
             1048 => Known::Set,
             9 | 1000 | 1002 | 1003 => (i32::from(self.lasting.mouse.protocol) == mode).into(),
-            12 => self.lasting.cursor_blink.unwrap_or(true).into(),
+            12 => self.lasting.cursor_blink.into(),
             25 => (!self.lasting.cursor_hidden).into(),
             45 => self.modes.reverse_wraparound.into(),
             47 | 1047 | 1049 => self.in_alternate.into(),
@@ -150,7 +151,7 @@ mod tests {
         check("\x1b[>0q", concat!("\x1bP>|podling ", env!("CARGO_PKG_VERSION"), "\x1b\\"));
         check("\x1b[5n", "\x1b[0n");
         check("\x1b[3;7H\x1b[6n\x1b[?6n", "\x1b[3;7R\x1b[?3;7R");
-        check("\x1b[999;999Hx\x1b[6n", "\x1b[24;80R");
+        check("\x1b[999;999Hx\x1b[6n", "\x1b[24;81R");
         check("\x1b[18t\x1b[14t\x1b[21t", "\x1b[8;24;80t");
         check("\x1b[?u", "\x1b[?0u");
         check("\u{9b}c", "\x1b[?1;2c");

@@ -13,7 +13,7 @@ use crate::rare::Rare;
 use crate::row::Row;
 
 /// Two columns wide and nothing to see.
-const WIDE_BLANK: char = '\u{3000}';
+pub(crate) const WIDE_BLANK: char = '\u{3000}';
 
 pub(crate) struct Writer<'a> {
     pub(crate) out: Vec<u8>,
@@ -150,7 +150,7 @@ impl<'a> Writer<'a> {
     fn row(&mut self, y: usize, row: &Row, from: usize, next: Option<&Row>) {
         let cells = row.cells();
         let end = cells.len() - usize::from(next.is_some_and(|next| self.wide_wraps(row, next)));
-        for x in (from..end).rev().filter(|x| is_odd(cells[*x])) {
+        for x in (from..end).rev().filter(|x| is_odd(cells[*x]) && !is_cut(cells, *x)) {
             self.odd(x, y, cells);
         }
         let mut x = from;
@@ -162,6 +162,10 @@ impl<'a> Writer<'a> {
     /// Says how many cells it drew.
     fn cell(&mut self, x: usize, y: usize, cells: &[Cell]) -> usize {
         let cell = cells[x];
+        if cell.width() == 2 && x + 2 == cells.len() && !cells[x + 1].is_tail() {
+            self.cut_at_edge(x, y, cell, cells[x + 1]);
+            return 2;
+        }
         if cell.has_content() {
             self.go(x, y);
             self.print(cell);
@@ -173,6 +177,21 @@ impl<'a> Writer<'a> {
         let count = cells[x..].iter().take_while(|other| **other == cell).count();
         self.clear_cells(x, y, cell, count);
         count
+    }
+
+    /// The first half of a wide character whose second half was overwritten: only at the edge, without wraparound, does the
+    /// next character do so, or a wide one that finds no room and leaves the cell empty.
+    fn cut_at_edge(&mut self, x: usize, y: usize, wide: Cell, last: Cell) {
+        self.go(x, y);
+        self.text("\x1b[?7l");
+        self.print(wide);
+        self.pen(self.attr_of(last));
+        match last.content() {
+            Content::Nothing => self.text(WIDE_BLANK.encode_utf8(&mut [0; 4])),
+            content => self.content(content),
+        }
+        self.text("\x1b[?7h");
+        self.at = last.has_content().then_some((x + 2, y));
     }
 
     pub(crate) fn print(&mut self, cell: Cell) {
@@ -266,7 +285,9 @@ impl<'a> Writer<'a> {
         if self.at == Some((cells.len(), y)) {
             return;
         }
-        if cells[start].has_content() {
+        if start == last && cells[last].has_content() && is_cut(cells, last) {
+            self.cut_at_edge(last - 1, y, cells[last - 1], cells[last]);
+        } else if cells[start].has_content() {
             self.go(start, y);
             self.print(cells[start]);
         } else {
@@ -287,6 +308,11 @@ impl<'a> Writer<'a> {
         let before = if cells[last - 1].is_tail() { last - 2 } else { last - 1 };
         self.cell(before, y, cells);
     }
+}
+
+/// Whether the cell was the second half of a wide character that is still there.
+pub(crate) fn is_cut(cells: &[Cell], x: usize) -> bool {
+    x > 0 && cells[x - 1].width() == 2 && cells[x - 1].has_content() && !cells[x].is_tail()
 }
 
 /// Whether drawing the row takes more than one pass.

@@ -36,14 +36,20 @@ impl Default for Modes {
 }
 
 /// What neither DECSTR nor RIS resets, or only one of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LastingModes {
     /// LNM, ANSI mode 20.
     pub(crate) newline: bool,
     pub(crate) cursor_hidden: bool,
-    /// Private mode 12; `None` is the viewer's own choice.
-    pub(crate) cursor_blink: Option<bool>,
+    /// Private mode 12. The page's cursor blinks unless it is told not to.
+    pub(crate) cursor_blink: bool,
     pub(crate) mouse: Mouse,
+}
+
+impl Default for LastingModes {
+    fn default() -> LastingModes {
+        LastingModes { newline: false, cursor_hidden: false, cursor_blink: true, mouse: Mouse::default() }
+    }
 }
 
 /// The numbers of the private modes that are on; 0 is none.

@@ -8,17 +8,17 @@ use crate::attr::{Attr, EXTRA, PROTECTED, UNDERLINE};
 use crate::buffer::Buffer;
 use crate::cell::{Cell, Content};
 use crate::charset::Charset;
-use crate::draw::Writer;
+use crate::draw::{WIDE_BLANK, Writer, is_cut};
 use crate::modes::{LastingModes, Modes};
 use crate::palette::{FOREGROUND, told};
 use crate::pen::sgr_but_underline;
 use crate::tabs::Tabs;
 use crate::terminal::Terminal;
 
-/// From any state: ends what is under way, shows the normal screen, resets modes, charsets, link and attributes.
-/// It passes through the alternate screen, because xterm.js gives that one its size when it is left.
+/// From any state: ends what is under way, shows the normal screen, resets modes, charsets, link and attributes. The
+/// alternate screen is shown once before, because xterm.js gives it its size only when it is left.
 const RESET: &str = concat!(
-    "\x18\x1b[?1047h\x1b[?1049l\x1b[!p\x1b[?1;9;45;66;1000;1002;1003;1004;1006;1016;2004;2026l\x1b[?7;25h\x1b[4;20l",
+    "\x18\x1b[?1049h\x1b[?1049l\x1b[!p\x1b[?1;9;45;66;1000;1002;1003;1004;1006;1016;2004;2026l\x1b[?7;25h\x1b[4;20l",
     "\x1b[?6l\x1b(B\x1b)B\x1b*B\x1b+B\x0f\x1b]8;;\x1b\\",
     "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\",
 );
@@ -31,8 +31,8 @@ pub(crate) fn snapshot(terminal: &Terminal) -> Vec<u8> {
     palette_and_title(&mut writer, terminal);
     writer.text(BLANK_SCREEN);
     writer.forget();
-    writer.buffer(terminal.normal());
     tabs(&mut writer, &terminal.normal().tabs, terminal.normal().cols());
+    writer.buffer(terminal.normal());
     if terminal.in_alternate {
         normal_behind(&mut writer, terminal.normal());
         alternate(&mut writer, terminal.alternate());
@@ -76,16 +76,21 @@ fn palette_and_title(writer: &mut Writer<'_>, terminal: &Terminal) {
             Some(special) => writer.format(format_args!("\x1b]{};{}\x1b\\", special + 10, told(colour))),
         }
     }
-    if let Some(title) = &terminal.title {
-        writer.format(format_args!("\x1b]2;{title}\x1b\\"));
-    }
+    writer.format(format_args!("\x1b]2;{}\x1b\\", terminal.title.as_deref().unwrap_or_default()));
 }
 
+/// While the screen is blank.
 fn tabs(writer: &mut Writer<'_>, tabs: &Tabs, cols: usize) {
     writer.text("\x1b[3g");
     for x in tabs.stops().filter(|x| *x < cols) {
         writer.go(x, 0);
         writer.text("\x1bH");
+    }
+    if tabs.is_set(cols) {
+        // Set while a wrap was pending.
+        writer.fill_to_end(0, &vec![Cell::BLANK; cols]);
+        writer.text("\x1bH");
+        writer.redraw_end(0, &vec![Cell::BLANK; cols]);
     }
 }
 
@@ -96,24 +101,28 @@ fn margins(writer: &mut Writer<'_>, buffer: &Buffer) {
     }
 }
 
-/// The normal screen while the other one is shown: entering that keeps the saved cursor that `here` left.
+/// The normal screen while the other one is shown.
 fn normal_behind(writer: &mut Writer<'_>, normal: &Buffer) {
     margins(writer, normal);
     saved_cursor(writer, normal);
-    // 1049 saves the cursor itself, which is where it was just saved; a cell that has to be mended moves it.
-    let enter = if end_of_saved(writer, normal) { "\x1b[?1047h" } else { "\x1b[?1049h" };
-    writer.text(enter);
+    if !end_of_saved(writer, normal) && (normal.x, normal.y) == (normal.saved.x, normal.saved_y()) {
+        // What programs use, and the only one that every terminal knows. It saves the cursor, which has just been saved.
+        writer.text("\x1b[?1049h");
+        return writer.text(ASCII);
+    }
     writer.text(ASCII);
+    cursor(writer, normal);
+    writer.text("\x1b[?1047h");
 }
 
 fn alternate(writer: &mut Writer<'_>, alternate: &Buffer) {
     writer.text(BLANK_SCREEN);
     writer.forget();
+    tabs(writer, &alternate.tabs, alternate.cols());
     if alternate.row(0).wrapped {
         writer.wrap_into_first(alternate.cols());
     }
     writer.buffer(alternate);
-    tabs(writer, &alternate.tabs, alternate.cols());
 }
 
 /// The alternate screen keeps only its saved cursor when it is left.
@@ -168,9 +177,7 @@ fn lasting_modes(writer: &mut Writer<'_>, modes: LastingModes) {
     if modes.cursor_hidden {
         writer.text("\x1b[?25l");
     }
-    if let Some(blink) = modes.cursor_blink {
-        writer.format(format_args!("\x1b[?12{}", if blink { 'h' } else { 'l' }));
-    }
+    writer.format(format_args!("\x1b[?12{}", if modes.cursor_blink { 'h' } else { 'l' }));
     if modes.newline {
         writer.text("\x1b[20h");
     }
@@ -211,9 +218,20 @@ fn here(writer: &mut Writer<'_>, terminal: &Terminal) {
     modes(writer, terminal.modes);
     charsets_and_pen(writer, terminal);
     if let Some((x, cell)) = joined {
-        writer.go(x, buffer.y);
-        reprint(writer, terminal, cell);
+        print_again(writer, terminal, x, cell);
+    } else if !terminal.modes.wraparound && terminal.joins == 2 && buffer.x + 1 == buffer.cols() {
+        drop_again(writer, terminal);
     }
+}
+
+/// A wide character that found no room is not to be seen, but a combining one would join what is there.
+fn drop_again(writer: &mut Writer<'_>, terminal: &Terminal) {
+    let (y, cells) = (terminal.active.y, terminal.active.row(terminal.active.y).cells());
+    if is_cut(cells, cells.len() - 1) {
+        writer.go(cells.len() - 2, y);
+        content(writer, terminal, cells[cells.len() - 2]);
+    }
+    writer.text(WIDE_BLANK.encode_utf8(&mut [0; 4]));
 }
 
 fn cursor(writer: &mut Writer<'_>, buffer: &Buffer) {
@@ -244,8 +262,8 @@ fn last_printed(writer: &Writer<'_>, terminal: &Terminal) -> Option<(usize, Cell
     let x = buffer.x.checked_sub(terminal.joins).filter(|_| terminal.joins > 0)?;
     let cell = *buffer.row(buffer.y).cells().get(x)?;
     let same = cell.width() == terminal.joins && cell.has_content() && cell.style() == terminal.style;
-    let regular = terminal.pen.is_regular() && writer.attr_of(cell) == with_counting_extra(terminal.pen);
-    (same && regular && !terminal.modes.insert).then_some((x, cell))
+    let exact = terminal.pen.is_regular() || has_flags_of_saved(terminal);
+    (same && exact && writer.attr_of(cell) == with_counting_extra(terminal.pen)).then_some((x, cell))
 }
 
 /// As a cell keeps it.
@@ -253,14 +271,26 @@ fn with_counting_extra(attr: Attr) -> Attr {
     if attr.bg & EXTRA != 0 { attr } else { Attr { extra: Default::default(), ..attr } }
 }
 
-fn reprint(writer: &mut Writer<'_>, terminal: &Terminal, cell: Cell) {
-    let code = match cell.content() {
-        Content::Char(code) => terminal.charsets.current.unmap(code),
-        _ => 0,
-    };
-    match char::from_u32(code).filter(|_| code != 0) {
-        Some(c) => writer.text(c.encode_utf8(&mut [0; 4])),
-        None => writer.content(cell.content()),
+fn print_again(writer: &mut Writer<'_>, terminal: &Terminal, x: usize, cell: Cell) {
+    let (y, cells) = (terminal.active.y, terminal.active.row(terminal.active.y).cells());
+    if x > 0 && is_cut(cells, x) {
+        // Printed in one go with the wide character that it cut.
+        writer.go(x - 1, y);
+        content(writer, terminal, cells[x - 1]);
+    } else {
+        writer.go(x, y);
+    }
+    if terminal.modes.insert {
+        // It makes its own room.
+        writer.format(format_args!("\x1b[{}P", cell.width()));
+    }
+    content(writer, terminal, cell);
+}
+
+fn content(writer: &mut Writer<'_>, terminal: &Terminal, cell: Cell) {
+    match cell.content() {
+        Content::Char(code) => writer.content(Content::Char(terminal.charsets.current.unmap(code))),
+        other => writer.content(other),
     }
 }
 
@@ -281,16 +311,20 @@ fn charsets_and_pen(writer: &mut Writer<'_>, terminal: &Terminal) {
     }
 }
 
+fn has_flags_of_saved(terminal: &Terminal) -> bool {
+    let (pen, saved) = (terminal.pen, terminal.active.saved);
+    (pen.fg ^ saved.fg) & UNDERLINE == 0 && (pen.bg ^ saved.bg) & EXTRA == 0
+}
+
 /// Attributes or a charset as only a restored cursor brings them: so it is restored, and changed from there.
 fn restored_pen(writer: &mut Writer<'_>, terminal: &Terminal) {
-    let (pen, saved) = (terminal.pen, terminal.active.saved);
-    let same_flags = (pen.fg ^ saved.fg) & UNDERLINE == 0 && (pen.bg ^ saved.bg) & EXTRA == 0;
+    let pen = terminal.pen;
     if pen.is_regular() {
         writer.text("\x1b8");
         writer.forget();
         cursor(writer, &terminal.active);
         writer.pen(pen);
-    } else if same_flags {
+    } else if has_flags_of_saved(terminal) {
         writer.extra(pen);
         writer.text("\x1b8");
         writer.forget();
@@ -314,8 +348,6 @@ mod tests {
         let from = Fed::new(5, 20, input);
         let mut to = Fed::new(5, 20, ELSEWHERE);
         to.feed(&String::from_utf8(from.0.snapshot()).expect("text"));
-        // A title that was never set is not taken away.
-        to.0.terminal.title = from.0.terminal.title.clone();
         assert_eq!(state(&to.0), state(&from.0), "{input:?} {:?}", String::from_utf8(from.0.snapshot()));
     }
 

@@ -23,7 +23,7 @@ impl Terminal {
             }
             7 => self.modes.wraparound = on,
             9 | 1000 | 1002 | 1003 => self.lasting.mouse.protocol = number(mode, on),
-            12 => self.lasting.cursor_blink = Some(on),
+            12 => self.lasting.cursor_blink = on,
             25 => self.lasting.cursor_hidden = !on,
             45 => self.modes.reverse_wraparound = on,
             47 | 1047 | 1048 | 1049 => self.switch_screen(mode, on),

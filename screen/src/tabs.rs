@@ -21,10 +21,10 @@ impl Tabs {
         }
     }
 
-    /// Continues the regular stops behind the last one, as a wider window shows them.
+    /// Forgets the stops behind the last column and continues the regular ones behind the last stop.
     pub(crate) fn resize(&mut self, cols: usize) {
-        let last = if self.is_set(cols) { cols } else { self.before(cols) };
-        self.extend(last, cols);
+        (cols..COLUMNS).for_each(|x| self.clear(x));
+        self.extend(self.before(cols), cols);
     }
 
     pub(crate) fn is_set(&self, x: usize) -> bool {

@@ -72,7 +72,11 @@ pub(crate) fn state(screen: &Screen) -> String {
         terminal.charsets.level,
         terminal.charsets.current
     );
-    text += &format!("{:?} {:?}\n", terminal.title, terminal.palette.changed().collect::<Vec<_>>());
+    text += &format!(
+        "{:?} {:?}\n",
+        terminal.title.as_deref().unwrap_or_default(),
+        terminal.palette.changed().collect::<Vec<_>>()
+    );
     text
 }
 
