@@ -9,17 +9,15 @@ import * as frames from "./frames.mjs";
 /**
  * @typedef {object} Events
  * @property {(frame: ServerFrame) => void} onFrame
- * @property {() => void} onOpen the socket is open, nothing is known yet
+ * @property {() => void} onAdmitted the server listens, on a new connection
  * @property {(next: Next) => void} onClose
  * @property {() => void} onRestart what was received so far is no longer continued: the output begins anew
  */
 
 /** An open that takes longer is given up: a dead network says nothing. */
 const OPEN_TIMEOUT_MILLIS = 15_000;
-/** What is typed while the connection is away is kept this long, and no longer: later it would surprise. */
-const TYPE_AHEAD_MILLIS = 5_000;
-const TYPE_AHEAD_BYTES = 16 * 1024;
-const MAX_INPUT_BYTES = 16 * 1024;
+/** Every byte from an offset on. */
+const MODE = "lossless";
 
 export class Connection {
   #uid;
@@ -36,8 +34,6 @@ export class Connection {
   #detail = "";
   /** The offset of the next byte; null before the first. @type {number | null} */
   #reached = null;
-  /** @type {{ bytes: Uint8Array, at: number }[]} */
-  #typed = [];
 
   /**
    * @param {string} uid
@@ -61,7 +57,6 @@ export class Connection {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       clearTimeout(this.#timer);
-      this.#events.onOpen();
     };
     socket.onmessage = (message) => this.#receive(message.data);
     socket.onclose = (close) => this.#closed(socket, close.code, close.reason);
@@ -86,27 +81,17 @@ export class Connection {
     return this.#admitted;
   }
 
-  /** @param {Uint8Array} frame */
+  /** @param {Uint8Array} frame @returns {boolean} whether there was a connection to send it on */
   send(frame) {
-    if (this.#admitted) this.#socket?.send(/** @type {BufferSource} */ (frame));
-  }
-
-  /** @param {Uint8Array} bytes as typed */
-  type(bytes) {
-    if (!this.#admitted) {
-      const held = this.#typed.reduce((sum, part) => sum + part.bytes.length, 0);
-      if (held + bytes.length <= TYPE_AHEAD_BYTES) this.#typed.push({ bytes, at: Date.now() });
-      return;
-    }
-    for (let at = 0; at < bytes.length; at += MAX_INPUT_BYTES) {
-      this.send(frames.input(bytes.subarray(at, at + MAX_INPUT_BYTES)));
-    }
+    if (!this.#admitted || this.#socket === null) return false;
+    this.#socket.send(/** @type {BufferSource} */ (frame));
+    return true;
   }
 
   #url() {
     const url = new URL(`/ws/${this.#uid}`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("mode", "lossless");
+    url.searchParams.set("mode", MODE);
     if (this.#reached !== null) url.searchParams.set("from", String(this.#reached));
     return url;
   }
@@ -122,24 +107,20 @@ export class Connection {
   #receive(data) {
     const frame = frames.decode(data);
     if (frame === null) return;
-    if (frame.type === "resume") {
-      this.#keys.resumeWith(frame.token);
-      this.#admitted = true;
-      this.send(frames.resumeAck(frame.generation));
-      this.#sendTyped();
-    } else if (frame.type === "output") {
-      this.#reached = frame.offset + frame.bytes.length;
-    } else if (frame.type === "error") {
-      this.#detail = frame.detail;
-    }
+    if (frame.type === "resume") this.#resume(frame);
+    else if (frame.type === "output") this.#reached = frame.offset + frame.bytes.length;
+    else if (frame.type === "snapshot") this.#reached = frame.offset;
+    else if (frame.type === "error") this.#detail = frame.detail;
     this.#events.onFrame(frame);
   }
 
-  #sendTyped() {
-    const since = Date.now() - TYPE_AHEAD_MILLIS;
-    for (const part of this.#typed.splice(0)) {
-      if (part.at >= since) this.type(part.bytes);
-    }
+  /** @param {ServerFrame & { type: "resume" }} resume */
+  #resume({ token, generation }) {
+    const first = !this.#admitted;
+    this.#keys.resumeWith(token);
+    this.#admitted = true;
+    this.send(frames.resumeAck(generation));
+    if (first) this.#events.onAdmitted();
   }
 
   /** @param {WebSocket} socket @param {number} code @param {string} reason */

@@ -5,16 +5,23 @@
 /**
  * What the server sends.
  * @typedef {{ type: "output", offset: number, replay: boolean, bytes: Uint8Array }
+ *   | { type: "snapshot", offset: number, replay: boolean, size: Size, bytes: Uint8Array }
+ *   | { type: "skipped", from: number, to: number }
  *   | { type: "stage", stage: string, elapsedMillis: number }
  *   | { type: "resized", size: Size }
  *   | { type: "viewers", count: number }
  *   | { type: "resume", generation: number, token: string }
  *   | { type: "exit", reason: string, exitCode: number | null, detail: string }
  *   | { type: "error", status: number, detail: string }
- *   | { type: "mark", text: string }} ServerFrame
+ *   | { type: "mark", text: string }
+ *   | { type: "input-taken", total: number }
+ *   | { type: "fetched", offset: number, bytes: Uint8Array }} ServerFrame
  */
 
 export const SUBPROTOCOL = "podling.v1";
+
+/** How much may be typed beyond what the program has taken. */
+export const INPUT_WINDOW_BYTES = 256 * 1024;
 
 const FLAG_REPLAY = 1;
 const text = new TextDecoder();
@@ -26,19 +33,24 @@ const text = new TextDecoder();
 export function decode(buffer) {
   const view = new DataView(buffer);
   const rest = (/** @type {number} */ from) => new Uint8Array(buffer, from);
+  // Offsets stay far below 2^53, where a number stops being exact.
+  const offset = (/** @type {number} */ at) => Number(view.getBigUint64(at));
+  const size = (/** @type {number} */ at) => ({ rows: view.getUint16(at), cols: view.getUint16(at + 2) });
+  const replay = () => (view.getUint8(1) & FLAG_REPLAY) !== 0;
   const json = () => JSON.parse(text.decode(rest(1)));
   switch (view.getUint8(0)) {
-    case 0x01: {
-      const replay = (view.getUint8(1) & FLAG_REPLAY) !== 0;
-      // Offsets stay far below 2^53, where a number stops being exact.
-      return { type: "output", offset: Number(view.getBigUint64(2)), replay, bytes: rest(10) };
-    }
+    case 0x01:
+      return { type: "output", offset: offset(2), replay: replay(), bytes: rest(10) };
+    case 0x02:
+      return { type: "snapshot", offset: offset(2), replay: replay(), size: size(10), bytes: rest(14) };
+    case 0x03:
+      return { type: "skipped", from: offset(1), to: offset(9) };
     case 0x04: {
       const { stage, elapsed_millis: elapsedMillis } = json();
       return { type: "stage", stage, elapsedMillis };
     }
     case 0x05:
-      return { type: "resized", size: { rows: view.getUint16(1), cols: view.getUint16(3) } };
+      return { type: "resized", size: size(1) };
     case 0x06:
       return { type: "viewers", count: view.getUint32(1) };
     case 0x08:
@@ -53,6 +65,10 @@ export function decode(buffer) {
     }
     case 0x0b:
       return { type: "mark", text: text.decode(rest(1)) };
+    case 0x0c:
+      return { type: "input-taken", total: offset(1) };
+    case 0x0d:
+      return { type: "fetched", offset: offset(1), bytes: rest(9) };
     default:
       return null;
   }
@@ -84,6 +100,15 @@ export function resumeAck(generation) {
   const frame = new DataView(new ArrayBuffer(5));
   frame.setUint8(0, 0x23);
   frame.setUint32(1, generation);
+  return new Uint8Array(frame.buffer);
+}
+
+/** Asks for output that was skipped; at most 1 MiB of it is answered. @param {number} from @param {number} to */
+export function fetch(from, to) {
+  const frame = new DataView(new ArrayBuffer(17));
+  frame.setUint8(0, 0x26);
+  frame.setBigUint64(1, BigInt(from));
+  frame.setBigUint64(9, BigInt(to));
   return new Uint8Array(frame.buffer);
 }
 

@@ -1,37 +1,44 @@
 // The terminal page: takes the token from the address, connects, and brings connection, screen and status together.
 
+import { Acks } from "./acks.mjs";
+import { tickWhileHidden } from "./background.mjs";
 import { Connection } from "./connection.mjs";
+import { Fetching } from "./fetching.mjs";
 import * as frames from "./frames.mjs";
+import { GapPanel } from "./gappanel.mjs";
+import { Gaps } from "./gaps.mjs";
 import { Keys } from "./keys.mjs";
 import { Screen, copySelection } from "./screen.mjs";
 import { SearchBar } from "./searchbar.mjs";
 import { StatusView } from "./status.mjs";
 import { STAGES } from "./closes.mjs";
 import { preferredTheme, rememberTheme } from "./themes.mjs";
-
-/** An ack is due at a quarter of the window of 1 MiB at the latest; this is earlier. */
-const ACK_BYTES = 128 * 1024;
+import { Typing } from "./typing.mjs";
 
 const uid = location.pathname.split("/")[2] ?? "";
 const token = new URLSearchParams(location.search).get("token");
 // The token must not stay where others can read it: the address bar, the history, a screenshot.
 if (location.search !== "" || location.hash !== "") history.replaceState(null, "", location.pathname);
 
+tickWhileHidden(/** @type {import("./background.mjs").Scope} */ (/** @type {unknown} */ (window)));
+
 let theme = preferredTheme();
 let stage = /** @type {{ name: string, since: number } | null} */ (null);
 let attached = false;
 let greeted = false;
-let drawn = 0;
-let acked = 0;
-/** The window size that the session has. @type {frames.Size | null} */
-let size = null;
 
 const keys = new Keys(uid, token);
 const status = new StatusView(() => void connection.again());
+const gaps = new Gaps();
+const acks = new Acks((offset) => void connection.send(frames.ack(offset)));
+const typing = new Typing((bytes) => void connection.send(frames.input(bytes)), (left) => status.pasting(left));
+const fetching = new Fetching((from, to) => connection.send(frames.fetch(from, to)));
 const screen = new Screen(element("terminal"), {
-  onInput: (bytes) => connection.type(bytes),
-  onDrawn: acknowledge,
+  onInput: (bytes) => typing.type(bytes, Date.now()),
+  onDrawn: (offset) => acks.drawn(offset),
   onFit: claimSize,
+  onBoxed: (size) => status.boxed(status.status.kind === "ended" ? null : size),
+  onGap: (gap) => panel.open(gap),
   onTitle: (title) => void (document.title = title ? `${title} · Podling` : "Podling"),
   onBell: flash,
   onCopyAsked: (text) => {
@@ -41,13 +48,14 @@ const screen = new Screen(element("terminal"), {
 }, theme);
 const connection = new Connection(uid, keys, {
   onFrame: receive,
-  onOpen: () => {},
+  onAdmitted: () => typing.opened(Date.now()),
   onRestart: () => {
-    screen.reset();
+    screen.reset(() => acks.reset());
     screen.note("— older output is no longer kept —");
   },
   onClose: closed,
 });
+const panel = new GapPanel(gaps, (from, to, onPiece) => fetching.ask(from, to, onPiece), () => theme, () => screen.term.cols);
 const search = new SearchBar(screen.search, () => screen.term.focus());
 
 /** For tests, and for who wants to look. */
@@ -57,7 +65,8 @@ Object.assign(window, { podling: { term: screen.term, uid, get state() { return 
 function receive(frame) {
   switch (frame.type) {
     case "resume":
-      acked = 0;
+      acks.begin();
+      gaps.begin();
       return greet();
     case "stage":
       // The others count from the moment at which they begin here.
@@ -67,12 +76,21 @@ function receive(frame) {
       attached = true;
       // The session has a place and can be reached; what else it is busy with, it says itself.
       if (stage?.name === "unreachable" || stage?.name === "scheduling") stage = null;
-      size = frame.size;
-      showBox();
+      screen.resize(frame.size);
       return showProgress();
     case "output":
       screen.write(frame.bytes, frame.offset, frame.replay);
       return status.hasOutput();
+    case "snapshot":
+      screen.replace(frame, gaps.snapshot());
+      status.gaps(gaps);
+      return status.hasOutput();
+    case "skipped":
+      return gaps.skipped(frame.from, frame.to);
+    case "input-taken":
+      return typing.taken(frame.total);
+    case "fetched":
+      return fetching.fetched(frame.offset, frame.bytes);
     case "viewers":
       return status.viewers(frame.count);
     case "mark":
@@ -100,29 +118,23 @@ function ended({ reason, exitCode, detail }) {
   status.hasOutput();
   status.viewers(0);
   status.show({ kind: "ended", reason, exitCode, detail });
-  showBox();
+  status.boxed(null);
 }
 
 /** @param {import("./closes.mjs").Next} next */
 function closed(next) {
   attached = false;
+  typing.closed(Date.now());
+  fetching.lost();
   if (status.status.kind === "ended") return;
   if (next.action === "retry") status.show({ kind: "reconnecting", why: next.why });
   else if (next.action === "stop") status.show({ kind: "stopped", title: next.title, text: next.text, ...(next.button && { button: next.button }) });
   else status.show({ kind: "ended", reason: "", exitCode: null, detail: "The session ended." });
 }
 
-/** Refills the server's credit. @param {number} offset */
-function acknowledge(offset) {
-  drawn = Math.max(drawn, offset);
-  if (drawn - acked < ACK_BYTES && (screen.waiting > 0 || drawn === acked)) return;
-  acked = drawn;
-  connection.send(frames.ack(drawn));
-}
-
 /** Asks for the size of this window. The server gives it to who typed or took focus last. @param {frames.Size} fit */
 function claimSize(fit) {
-  if (status.status.kind === "ended") return showBox();
+  if (status.status.kind === "ended") return;
   if (!connection.admitted) screen.resize(fit); // Nobody's size yet: look right from the start.
   else connection.send(frames.resize(fit));
 }
@@ -138,12 +150,6 @@ function takeFocus() {
   if (document.visibilityState !== "visible" || fit === null) return;
   connection.send(frames.focus());
   connection.send(frames.resize(fit));
-}
-
-function showBox() {
-  if (size === null) return;
-  const boxed = screen.resize(size);
-  status.boxed(boxed && status.status.kind !== "ended" ? size : null);
 }
 
 function flash() {
@@ -178,6 +184,7 @@ screen.term.attachCustomKeyEventHandler((event) => {
   event.preventDefault();
   return false;
 });
+element("gaps-open").addEventListener("click", () => panel.open(gaps.count));
 addEventListener("focus", takeFocus);
 addEventListener("visibilitychange", takeFocus);
 

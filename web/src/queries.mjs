@@ -18,6 +18,8 @@ const C1_LEAD = 0xc2;
 /** No honest sequence that could be a query is longer; one that is goes away as a whole. */
 const MAX_HELD = 4096;
 
+const EMPTY = new Uint8Array(0);
+
 /** @typedef {"ground" | "escape" | "csi" | "osc" | "dcs" | "string" | "swallow" | "swallow-csi"} State */
 
 export class QueryStripper {
@@ -29,7 +31,7 @@ export class QueryStripper {
   #isOsc = false;
   /** Whether a `C1_LEAD` waits for its second byte. */
   #lead = false;
-  #out = new Uint8Array(0);
+  #out = EMPTY;
   #length = 0;
 
   /**
@@ -37,14 +39,15 @@ export class QueryStripper {
    * @returns {Uint8Array} what is to be drawn
    */
   push(bytes) {
-    this.#out = new Uint8Array(bytes.length * 2 + this.#held.length + 8);
+    this.#out = EMPTY; // The one before is still being drawn.
     this.#length = 0;
-    let at = 0;
-    while (at < bytes.length) {
+    let lead = -1;
+    for (let at = 0; at < bytes.length; ) {
       if (this.#state === "ground" && !this.#lead) {
-        const end = nextControl(bytes, at);
-        this.#out.set(bytes.subarray(at, end), this.#length);
-        this.#length += end - at;
+        if (lead < at) lead = indexOr(bytes, C1_LEAD, at, bytes.length);
+        const end = nextDoubt(bytes, at, lead);
+        if (at === 0 && end === bytes.length) return bytes; // Most output, as it came.
+        this.#copy(bytes.subarray(at, end));
         at = end;
         if (at === bytes.length) break;
       }
@@ -239,22 +242,76 @@ export class QueryStripper {
 
   /** @param {number} byte */
   #emit(byte) {
-    if (this.#length === this.#out.length) {
-      const wider = new Uint8Array(this.#length * 2 + 64);
-      wider.set(this.#out);
-      this.#out = wider;
-    }
+    this.#reserve(1);
     this.#out[this.#length] = byte;
     this.#length += 1;
   }
+
+  /** @param {Uint8Array} bytes */
+  #copy(bytes) {
+    this.#reserve(bytes.length);
+    this.#out.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** @param {number} more */
+  #reserve(more) {
+    if (this.#length + more <= this.#out.length) return;
+    const wider = new Uint8Array(Math.max(this.#length * 2, this.#length + more + 64));
+    wider.set(this.#out.subarray(0, this.#length));
+    this.#out = wider;
+  }
 }
 
-/** @param {Uint8Array} bytes @param {number} from */
-function nextControl(bytes, from) {
-  const escape = bytes.indexOf(ESC, from);
-  const end = escape < 0 ? bytes.length : escape;
-  const lead = bytes.subarray(from, end).indexOf(C1_LEAD);
-  return lead < 0 ? end : from + lead;
+/**
+ * Where from the ground state on the first sequence begins that may be a query, or that does not end here.
+ * @param {Uint8Array} bytes
+ * @param {number} from
+ * @param {number} lead where the next 8-bit control may be
+ */
+function nextDoubt(bytes, from, lead) {
+  for (let at = from; ; ) {
+    const escape = indexOr(bytes, ESC, at, lead);
+    if (escape >= lead) return lead;
+    at = harmlessEnd(bytes, escape);
+    if (at < 0) return escape;
+  }
+}
+
+/** @param {Uint8Array} bytes @param {number} byte @param {number} from @param {number} otherwise */
+function indexOr(bytes, byte, from, otherwise) {
+  const at = bytes.indexOf(byte, from);
+  return at < 0 ? otherwise : at;
+}
+
+/** Final bytes of control sequences that ask for nothing, whatever stands before them: those that programs draw with. */
+const HARMLESS = finals("@ABCDEFGHIJKLMPTXZ`abdefghlrs");
+/** Those that ask for nothing without a prefix or an intermediate byte. */
+const HARMLESS_PLAIN = finals("mSu");
+
+/**
+ * The end of the control sequence that begins here, when it is whole and surely none that asks; else -1.
+ * @param {Uint8Array} bytes
+ * @param {number} escape
+ */
+function harmlessEnd(bytes, escape) {
+  if (bytes[escape + 1] !== 0x5b) return -1;
+  let at = escape + 2;
+  let plain = true;
+  for (; at < bytes.length; at += 1) {
+    const byte = /** @type {number} */ (bytes[at]);
+    if (byte < 0x20 || byte > 0x7e) return -1;
+    if (byte >= 0x40) return HARMLESS[byte] === 1 || (plain && HARMLESS_PLAIN[byte] === 1) ? at + 1 : -1;
+    if (byte < 0x30 || byte > 0x3b) plain = false;
+  }
+  return -1;
+}
+
+/** @param {string} letters */
+function finals(letters) {
+  const table = new Uint8Array(128);
+  for (const letter of letters) table[letter.charCodeAt(0)] = 1;
+  return table;
 }
 
 /** @param {number[]} bytes */

@@ -9,24 +9,30 @@ import { WebLinksAddon } from "../vendor/addon-web-links.mjs";
 import { WebglAddon } from "../vendor/addon-webgl.mjs";
 import { Terminal } from "../vendor/xterm.mjs";
 import { Characters } from "./characters.mjs";
+import { Drawing } from "./drawing.mjs";
+import { markedGap } from "./gaps.mjs";
+import { Keeping } from "./keeping.mjs";
+import { look, openLink } from "./look.mjs";
 import { QueryStripper } from "./queries.mjs";
 import { THEMES } from "./themes.mjs";
 
 /** @typedef {import("./frames.mjs").Size} Size */
+/** @typedef {import("./gaps.mjs").Gap} Gap */
 /** @typedef {import("./themes.mjs").ThemeName} ThemeName */
 /**
  * @typedef {object} Events
  * @property {(bytes: Uint8Array) => void} onInput
  * @property {(offset: number) => void} onDrawn everything below the offset is on the screen
  * @property {(size: Size) => void} onFit the size that would fill the page
+ * @property {(size: Size | null) => void} onBoxed the terminal's size, where it is not the one that fills the page
+ * @property {(gap: number) => void} onGap somebody wants to see what was skipped
  * @property {(title: string) => void} onTitle
  * @property {() => void} onBell
  * @property {(text: string) => void} onCopyAsked the program wants to fill the clipboard
  */
 
-const SCROLLBACK_LINES = 100_000;
-const FONT =
-  'ui-monospace, "SF Mono", "JetBrains Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", "Noto Sans Mono", monospace';
+/** A window that was resized shows whose size the terminal has, when it is not its own, after this long. */
+const BOX_AFTER_MILLIS = 500;
 
 export class Screen {
   #frame;
@@ -34,6 +40,8 @@ export class Screen {
   #fit = new FitAddon();
   #stripper = new QueryStripper();
   #characters = new Characters();
+  #keeping = new Keeping();
+  #drawing;
   /** What xterm.js has not parsed yet, oldest first. @type {{ replay: boolean, end: number }[]} */
   #pending = [];
   #fitAsked = false;
@@ -49,17 +57,11 @@ export class Screen {
     this.#frame = frame;
     this.#events = events;
     this.term = new Terminal({
-      allowProposedApi: true,
+      ...look(theme),
       cursorBlink: true,
-      fontFamily: FONT,
-      fontSize: 14,
-      lineHeight: 1.2,
       macOptionIsMeta: true,
-      minimumContrastRatio: 3,
-      scrollback: SCROLLBACK_LINES,
-      theme: THEMES[theme],
-      linkHandler: { activate: (_, uri) => openLink(uri) },
     });
+    this.#drawing = new Drawing(this.term);
     this.#load();
     this.#listen();
   }
@@ -75,38 +77,40 @@ export class Screen {
    * @param {boolean} replay it was shown to somebody before: it makes no noise
    */
   write(bytes, offset, replay) {
-    this.#pending.push({ replay, end: offset + bytes.length });
-    // Parsed later, in order: the first that is pending is the one being parsed.
-    this.term.write(this.#characters.push(this.#stripper.push(bytes)), () => {
-      const drawn = this.#pending.shift();
-      if (drawn !== undefined) this.#events.onDrawn(drawn.end);
-    });
+    this.#draw(bytes, offset + bytes.length, replay);
+  }
+
+  /**
+   * The whole screen, in place of the one that is shown.
+   * @param {import("./frames.mjs").ServerFrame & { type: "snapshot" }} snapshot
+   * @param {Gap | null} gap what was skipped before it; what is shown is kept in the scrollback
+   */
+  replace({ bytes, offset, replay, size }, gap) {
+    this.#stripper.reset();
+    this.#characters.reset();
+    if (gap !== null) this.#drawing.then(() => this.term.write(this.#keeping.keep(this.term, gap)));
+    this.resize(size);
+    this.#draw(bytes, offset, replay);
   }
 
   /** A line of this page's own, between the program's. @param {string} text */
   note(text) {
-    this.term.write(`\x1b[0;2;3m\r\n${text.replace(/\p{Cc}/gu, " ")}\x1b[0m\r\n`);
+    this.#drawing.write(`\x1b[0;2;3m\r\n${text.replace(/\p{Cc}/gu, " ")}\x1b[0m\r\n`);
   }
 
-  /** How many writes wait to be drawn. */
-  get waiting() {
-    return this.#pending.length;
-  }
-
-  /** Empties the terminal, after what is still to be drawn. */
-  reset() {
+  /** Empties the terminal, after what is still to be drawn. @param {() => void} done */
+  reset(done) {
     this.#stripper.reset();
     this.#characters.reset();
-    this.term.write("\x18\x1bc\x1b[3J");
+    this.#drawing.write("\x18\x1bc\x1b[3J", done);
   }
 
-  /** The window size that the session has; it may be another viewer's. @param {Size} size */
+  /** The window size from here on; it may be another viewer's. @param {Size} size */
   resize({ rows, cols }) {
-    this.term.resize(cols, rows);
-    const fit = this.fitting();
-    const boxed = fit !== null && (fit.rows !== rows || fit.cols !== cols);
-    this.#frame.classList.toggle("boxed", boxed);
-    return boxed;
+    this.#drawing.then(() => {
+      if (this.term.rows !== rows || this.term.cols !== cols) this.term.resize(cols, rows);
+      this.#box();
+    });
   }
 
   /** The size that fills the page; null while it cannot be measured. @returns {Size | null} */
@@ -120,7 +124,26 @@ export class Screen {
   end() {
     this.term.options.cursorBlink = false;
     this.term.options.disableStdin = true;
-    this.term.write("\x1b[?25l");
+    this.#drawing.write("\x1b[?25l");
+  }
+
+  /** @param {Uint8Array} bytes @param {number} end the offset after them @param {boolean} replay */
+  #draw(bytes, end, replay) {
+    this.#pending.push({ replay, end });
+    // Parsed later, in order: the first that is pending is the one being parsed.
+    this.#drawing.write(this.#characters.push(this.#stripper.push(bytes)), () => {
+      const drawn = this.#pending.shift();
+      if (drawn !== undefined) this.#events.onDrawn(drawn.end);
+    });
+  }
+
+  /** Shows where a terminal ends that does not fill the page. */
+  #box() {
+    const { rows, cols } = this.term;
+    const fit = this.fitting();
+    const boxed = fit !== null && (fit.rows !== rows || fit.cols !== cols);
+    this.#frame.classList.toggle("boxed", boxed);
+    this.#events.onBoxed(boxed ? { rows, cols } : null);
   }
 
   #load() {
@@ -153,6 +176,15 @@ export class Screen {
     term.onBell(() => this.#replaying || this.#events.onBell());
     term.onTitleChange((title) => this.#replaying || this.#events.onTitle(title));
     this.#frame.addEventListener("mouseup", () => copySelection(term.getSelection()));
+    term.registerLinkProvider({
+      provideLinks: (y, found) => {
+        const text = term.buffer.active.getLine(y - 1)?.translateToString(true) ?? "";
+        const gap = markedGap(text);
+        if (gap === null) return found(undefined);
+        const range = { start: { x: 1, y }, end: { x: text.length, y } };
+        found([{ range, text, activate: () => this.#events.onGap(gap), decorations: { pointerCursor: true, underline: false } }]);
+      },
+    });
     new ResizeObserver(() => this.#askToFit()).observe(this.#frame);
     document.fonts?.ready.then(() => this.#askToFit());
   }
@@ -168,6 +200,8 @@ export class Screen {
     requestAnimationFrame(() => {
       this.#fitAsked = false;
       const size = this.fitting();
+      // A server that gives this window its size has done so by then.
+      setTimeout(() => this.#box(), BOX_AFTER_MILLIS);
       if (size !== null && document.visibilityState === "visible") this.#events.onFit(size);
     });
   }
@@ -177,9 +211,4 @@ export class Screen {
 export function copySelection(text) {
   // Refused without focus or on a plain-http address; the browser's own copy command still works there.
   if (text) navigator.clipboard?.writeText(text).catch(() => {});
-}
-
-/** @param {string} uri */
-function openLink(uri) {
-  if (/^https?:\/\//i.test(uri)) window.open(uri, "_blank", "noopener,noreferrer");
 }

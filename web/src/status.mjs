@@ -2,6 +2,7 @@
 // questions.
 
 import { STAGES, elapsed } from "./closes.mjs";
+import { amount } from "./gaps.mjs";
 
 /**
  * @typedef {{ kind: "connecting" }
@@ -66,6 +67,20 @@ export class StatusView {
     view.hidden = size === null;
     const whose = this.#viewers > 1 ? ", another window’s size" : "";
     if (size !== null) view.textContent = `${size.cols} × ${size.rows}${whose}`;
+  }
+
+  /** @param {number} bytes of what was typed or pasted, that wait for the program to take what came before them */
+  pasting(bytes) {
+    const view = element("pasting");
+    view.hidden = bytes === 0;
+    view.textContent = `Pasting… ${amount(bytes)} left, Ctrl+C stops`;
+  }
+
+  /** @param {import("./gaps.mjs").Gaps} gaps */
+  gaps(gaps) {
+    const view = element("gaps-open");
+    view.hidden = gaps.count === 0;
+    setText("gaps-open", `${amount(gaps.bytes)} skipped`);
   }
 
   /**

@@ -26,6 +26,15 @@ test("what the server sends is read", () => {
   assert.deepEqual(stage, { type: "stage", stage: "fetching", elapsedMillis: 12 });
   const exit = frames.decode(json("09", { reason: "oom", detail: "No memory." }));
   assert.deepEqual(exit, { type: "exit", reason: "oom", exitCode: null, detail: "No memory." });
+  const snapshot = frames.decode(bytes("02000000000000000020001800501b5b48").buffer);
+  assert.ok(snapshot?.type === "snapshot");
+  assert.deepEqual([snapshot.offset, snapshot.replay, snapshot.size, hex(snapshot.bytes)], [32, false, { rows: 24, cols: 80 }, "1b5b48"]);
+  const skipped = frames.decode(bytes("0300000000000010040000000100000000").buffer);
+  assert.deepEqual(skipped, { type: "skipped", from: 4100, to: 2 ** 32 });
+  assert.deepEqual(frames.decode(bytes("0c0000000000000003").buffer), { type: "input-taken", total: 3 });
+  const fetched = frames.decode(bytes("0d00000000000010046869").buffer);
+  assert.ok(fetched?.type === "fetched");
+  assert.deepEqual([fetched.offset, hex(fetched.bytes)], [4100, "6869"]);
   assert.equal(frames.decode(bytes("1f00").buffer), null);
 });
 
@@ -34,5 +43,6 @@ test("what the page sends is written", () => {
   assert.equal(hex(frames.ack(2 ** 40 + 1)), "210000010000000001");
   assert.equal(hex(frames.resize({ rows: 40, cols: 300 })), "220028012c");
   assert.equal(hex(frames.resumeAck(7)), "2300000007");
+  assert.equal(hex(frames.fetch(4100, 8192)), "2600000000000010040000000000002000");
   assert.equal(hex(frames.focus()), "24");
 });

@@ -9,6 +9,7 @@ mod help;
 mod inputs;
 mod isolation;
 mod lossless;
+mod page;
 mod readme;
 mod road;
 mod rows;
