@@ -53,7 +53,7 @@ export class Connection {
     this.#timer = undefined;
     this.#admitted = false;
     this.#detail = "";
-    const socket = new WebSocket(this.#url(), this.#subprotocols());
+    const socket = new WebSocket(this.#url(), subprotocols(this.#keys));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       clearTimeout(this.#timer);
@@ -89,18 +89,7 @@ export class Connection {
   }
 
   #url() {
-    const url = new URL(`/ws/${this.#uid}`, location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    url.searchParams.set("mode", MODE);
-    if (this.#reached !== null) url.searchParams.set("from", String(this.#reached));
-    return url;
-  }
-
-  #subprotocols() {
-    const key = this.#keys.best();
-    if (key === null) throw new Error("there is no key to open the session with");
-    if ("resume" in key) return [frames.SUBPROTOCOL, "resume", key.resume];
-    return [frames.SUBPROTOCOL, "bearer", key.token, `nonce.${key.nonce}`];
+    return address(this.#uid, { mode: MODE, ...(this.#reached !== null && { from: this.#reached }) });
   }
 
   /** @param {ArrayBuffer} data */
@@ -148,4 +137,20 @@ export class Connection {
   #hurry() {
     if (this.#socket === null && this.#timer !== undefined) this.open();
   }
+}
+
+/** @param {string} uid @param {Record<string, string | number>} query */
+export function address(uid, query) {
+  const url = new URL(`/ws/${uid}`, location.href);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  return url;
+}
+
+/** @param {Keys} keys */
+export function subprotocols(keys) {
+  const key = keys.best();
+  if (key === null) throw new Error("there is no key to open the session with");
+  if ("resume" in key) return [frames.SUBPROTOCOL, "resume", key.resume];
+  return [frames.SUBPROTOCOL, "bearer", key.token, `nonce.${key.nonce}`];
 }

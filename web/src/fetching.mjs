@@ -5,7 +5,7 @@
  * kept.
  * @typedef {{ next: number, missing: number }} Answer
  */
-/** @typedef {{ reached: number, missing: number, onPiece: (bytes: Uint8Array) => void, answer: (answer: Answer | null) => void }} Question */
+/** @typedef {{ reached: number, to: number, missing: number, onPiece: (bytes: Uint8Array) => void, answer: (answer: Answer | null) => void }} Question */
 
 export class Fetching {
   #send;
@@ -43,6 +43,11 @@ export class Fetching {
     question.answer({ next: question.reached, missing: question.missing });
   }
 
+  /** Another stream begins, which knows nothing of a question that was put to the one before. */
+  begin() {
+    if (this.#question !== null && !this.#send(this.#question.reached, this.#question.to)) this.lost();
+  }
+
   /** Nothing more will come on this connection. */
   lost() {
     const question = this.#question;
@@ -53,7 +58,7 @@ export class Fetching {
   /** @param {number} from @param {number} to @param {(bytes: Uint8Array) => void} onPiece @returns {Promise<Answer | null>} */
   #ask(from, to, onPiece) {
     return new Promise((answer) => {
-      this.#question = { reached: from, missing: 0, onPiece, answer };
+      this.#question = { reached: from, to, missing: 0, onPiece, answer };
       if (!this.#send(from, to)) this.lost();
     });
   }

@@ -10,6 +10,7 @@ import { Gaps } from "./gaps.mjs";
 import { Keys } from "./keys.mjs";
 import { Screen, copySelection } from "./screen.mjs";
 import { SearchBar } from "./searchbar.mjs";
+import { readStored } from "./stored.mjs";
 import { StatusView } from "./status.mjs";
 import { STAGES } from "./closes.mjs";
 import { preferredTheme, rememberTheme } from "./themes.mjs";
@@ -55,7 +56,7 @@ const connection = new Connection(uid, keys, {
   },
   onClose: closed,
 });
-const panel = new GapPanel(gaps, (from, to, onPiece) => fetching.ask(from, to, onPiece), () => theme, () => screen.term.cols);
+const panel = new GapPanel(gaps, askForOutput, () => theme, () => screen.term.cols);
 const search = new SearchBar(screen.search, () => screen.term.focus());
 
 /** For tests, and for who wants to look. */
@@ -67,6 +68,7 @@ function receive(frame) {
     case "resume":
       acks.begin();
       gaps.begin();
+      fetching.begin();
       return greet();
     case "stage":
       // The others count from the moment at which they begin here.
@@ -130,6 +132,15 @@ function closed(next) {
   if (next.action === "retry") status.show({ kind: "reconnecting", why: next.why });
   else if (next.action === "stop") status.show({ kind: "stopped", title: next.title, text: next.text, ...(next.button && { button: next.button }) });
   else status.show({ kind: "ended", reason: "", exitCode: null, detail: "The session ended." });
+}
+
+/**
+ * Asks for output that was skipped: the session, or once it has ended, its stored log.
+ * @type {import("./skipped.mjs").Ask}
+ */
+function askForOutput(from, to, onPiece) {
+  if (status.status.kind === "ended") return readStored(uid, keys, from, to, onPiece);
+  return fetching.ask(from, to, onPiece);
 }
 
 /** Asks for the size of this window. The server gives it to who typed or took focus last. @param {frames.Size} fit */

@@ -106,3 +106,20 @@ test("a lost connection loses no piece and doubles none", async () => {
   assert.equal(await output.more(), "lost");
   assert.deepEqual([output.size, output.passed], [0, 0]);
 });
+
+test("a question that a broken stream leaves open is put to the next one", async () => {
+  /** @type {number[][]} */
+  const asked = [];
+  const fetching = new Fetching((from, to) => {
+    asked.push([from, to]);
+    queueMicrotask(() => {
+      fetching.fetched(from, pattern(from, from + 50));
+      if (asked.length === 1) return fetching.begin();
+      fetching.fetched(from + 50, new Uint8Array(0));
+    });
+    return true;
+  });
+  const output = new SkippedOutput({ number: 1, from: 0, to: 100 }, (...question) => fetching.ask(...question));
+  assert.ok(Buffer.from(await whole(output)).equals(pattern(0, 100)));
+  assert.deepEqual(asked, [[0, 100], [50, 100]]);
+});
