@@ -51,8 +51,8 @@ function facts({ core, colours }) {
     mouse: `${coreMouseService.activeProtocol} ${coreMouseService.activeEncoding}`,
     attributes: attributes(handler._curAttrData),
     charsets: charsets(core._charsetService),
-    colours: [...colours].sort(([a], [b]) => a - b).join(" "),
     title: shown(handler._windowTitle),
+    colours: [...colours].sort(([a], [b]) => a - b).join(" "),
     "can be repeated": handler._parser.precedingJoinState,
     parser: handler._parser.currentState,
   };
@@ -73,7 +73,8 @@ function place(core, buffer) {
     "saved attributes": `${buffer.savedCurAttrData.fg},${buffer.savedCurAttrData.bg}`,
     "saved charset": charset(buffer.savedCharset),
     margins: `${buffer.scrollTop},${buffer.scrollBottom}`,
-    tabs: Object.keys(buffer.tabs).join(),
+    // One that was set behind the last column is never reached.
+    tabs: Object.keys(buffer.tabs).filter((column) => column < core.cols).join(),
   };
 }
 

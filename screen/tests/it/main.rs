@@ -2,6 +2,7 @@
 
 mod answers;
 mod continuation;
+mod fidelity;
 mod grammar;
 mod oracle;
 mod recorded;

@@ -46,9 +46,10 @@ impl Viewers {
         Viewers { case, screen, joined: false, joining: false, owed: Owed::Nobody, piece }
     }
 
-    /// What B showed before: a snapshot leads from any state to its own.
-    pub(crate) fn earlier_life_of_b(&mut self, bytes: &[u8]) {
-        self.case.write("B", bytes);
+    /// Output that B gets as well, before it falls behind: a snapshot leads from any state of the session to its own.
+    pub(crate) fn before_b_falls_behind(&mut self, bytes: &[u8]) {
+        self.screen.feed(bytes);
+        self.case.write("AB", bytes);
     }
 
     /// Plays all events; B joins at the first ground state from the byte `cut` of the output on.
