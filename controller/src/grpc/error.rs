@@ -26,8 +26,6 @@ pub(super) enum Error {
     /// The message is the first offset that is kept.
     #[error("{first}")]
     NotKept { first: u64 },
-    #[error("live mode is not available yet")]
-    LiveMode,
     /// Trying again soon helps.
     #[error("{0}")]
     NotReady(&'static str),
@@ -68,7 +66,6 @@ impl From<Error> for Status {
             Error::TooManyViewers => Status::resource_exhausted(told),
             Error::Pruned => Status::failed_precondition(told),
             Error::NotKept { .. } => Status::out_of_range(told),
-            Error::LiveMode => Status::unimplemented(told),
             Error::NotReady(_) => Status::unavailable(told),
             Error::Malformed(_) => Status::invalid_argument(told),
             Error::Log(LogError::Store(StoreError::Unavailable(source))) => {

@@ -6,6 +6,7 @@ pub(crate) mod control;
 mod credit;
 mod drain;
 mod error;
+mod fetching;
 mod gateways;
 pub mod orders;
 mod replay;

@@ -1,6 +1,6 @@
 //! One viewer's stream of a stored log.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{
@@ -9,14 +9,20 @@ use futures_util::{
 };
 use podling_proto::{
     replay::{Teller, response},
-    terminal::{AttachRequest, AttachResponse, Closed, Opened, Output, attach_request, attach_response::Message},
+    terminal::{
+        AttachRequest, AttachResponse, Closed, Opened, Output, Skipped, Snapshot, attach_request,
+        attach_response::Message,
+    },
 };
-use podling_session::{phase::End, refusal::close, size::WindowSize};
+use podling_session::{log::Body, phase::End, refusal::close};
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Status, Streaming};
 
-use super::{credit::Credit, error::Error, seats::Seat};
-use crate::logs::read::{Reader, Stored};
+use super::{credit::Credit, error::Error, fetching::Fetches, seats::Seat};
+use crate::logs::{
+    begin::Beginning,
+    read::{Reader, Stored},
+};
 
 /// The credit of a viewer, as at a runner.
 const WINDOW: u64 = 1 << 20;
@@ -38,7 +44,9 @@ pub(super) enum Pacing {
 
 /// Where a replay begins, and how it ends.
 pub(super) struct Opening {
-    pub(super) from: u64,
+    pub(super) beginning: Beginning,
+    /// What the viewer holds already.
+    pub(super) held: Option<u64>,
     pub(super) end: End,
     pub(super) pacing: Pacing,
 }
@@ -53,11 +61,17 @@ pub(super) struct Replay {
     pacing: Pacing,
     progress: Instant,
     confirmed: bool,
+    from: u64,
+    /// What is said before the first record.
+    greetings: VecDeque<Message>,
+    fetches: Fetches,
+    /// Input that came, and how much of it the viewer was told is taken. There is no program to type to any more.
+    input: u64,
+    input_told: u64,
     step: Step,
 }
 
 enum Step {
-    Open(Opened),
     Read,
     /// Output that is yet to be sent, from an offset on.
     Send(u64, Bytes),
@@ -68,13 +82,13 @@ enum Step {
 
 impl Replay {
     pub(super) fn new(inbound: Streaming<AttachRequest>, seat: Seat, stored: Stored, opening: Opening) -> Replay {
-        let Opening { from, end, pacing } = opening;
-        let head = stored.end();
-        let size = Some(WindowSize::DEFAULT.into()); // Resizes follow as records.
-        let opened = Opened { first_offset: stored.first(), head_offset: head, from, size };
+        let Opening { beginning, held, end, pacing } = opening;
+        let (head, from) = (stored.end(), beginning.from);
         Replay {
             inbound,
             seat,
+            greetings: greetings(&stored, beginning, held),
+            fetches: Fetches::new(stored.clone()),
             reader: stored.read(from),
             credit: Credit::new(WINDOW, from),
             teller: Teller::new(from, head),
@@ -82,7 +96,10 @@ impl Replay {
             pacing,
             progress: Instant::now(),
             confirmed: false,
-            step: Step::Open(opened),
+            from,
+            input: 0,
+            input_told: 0,
+            step: Step::Read,
         }
     }
 
@@ -101,8 +118,15 @@ impl Replay {
             if self.seat.is_replaced() && !matches!(self.step, Step::Linger | Step::Done) {
                 return Some(Ok(self.close(close::REPLACED, "another stream of this viewer took over")));
             }
+            match self.aside().await {
+                Ok(None) => {}
+                Ok(Some(message)) => return Some(Ok(message)),
+                Err(error) => {
+                    self.step = Step::Done;
+                    return Some(Err(error));
+                }
+            }
             match std::mem::replace(&mut self.step, Step::Read) {
-                Step::Open(opened) => return Some(Ok(Message::Opened(opened))),
                 Step::Read => match self.read().await {
                     Ok(None) => {}
                     Ok(Some(message)) => return Some(Ok(message)),
@@ -134,12 +158,30 @@ impl Replay {
         }
     }
 
+    /// What does not wait for credit; nothing after the end.
+    async fn aside(&mut self) -> Result<Option<Message>, Error> {
+        if matches!(self.step, Step::Linger | Step::Done) {
+            return Ok(None);
+        }
+        if let Some(greeting) = self.greetings.pop_front() {
+            return Ok(Some(greeting));
+        }
+        if self.input > self.input_told {
+            self.input_told = self.input;
+            return Ok(Some(Message::InputTaken(self.input)));
+        }
+        Ok(self.fetches.piece().await?.map(Message::Fetched))
+    }
+
     /// The message of the next record; none when it has no message, or is output.
     async fn read(&mut self) -> Result<Option<Message>, Error> {
         let Some(record) = self.reader.next().await? else {
             self.step = Step::Linger;
             return Ok(Some(Message::Exit(self.end.clone().into())));
         };
+        if matches!(record.body, Body::Resize(_)) && record.offset < self.from {
+            return Ok(None); // `opened` told the size that came of it.
+        }
         // All of a stored log is a replay: no record is split at the head, and each has one message at most.
         match self.teller.tell(record).pop().and_then(|answer| answer.message) {
             Some(Message::Output(output)) => {
@@ -185,7 +227,7 @@ impl Replay {
         }
     }
 
-    /// There is no program to type to any more, and no window to resize: acks are all that matters.
+    /// There is no program to type to any more, and no window to resize.
     fn take(&mut self, request: AttachRequest) {
         match request.message {
             Some(attach_request::Message::Ack(offset)) if self.credit.ack(offset) => self.progress = Instant::now(),
@@ -193,6 +235,8 @@ impl Replay {
                 self.seat.confirm(generation);
                 self.confirmed = true;
             }
+            Some(attach_request::Message::Input(bytes)) => self.input += bytes.len() as u64,
+            Some(attach_request::Message::Fetch(range)) => self.fetches.ask(range),
             _ => {}
         }
     }
@@ -212,6 +256,16 @@ impl Replay {
         self.step = Step::Done;
         Message::Closed(closed(code, reason))
     }
+}
+
+fn greetings(stored: &Stored, beginning: Beginning, held: Option<u64>) -> VecDeque<Message> {
+    let Beginning { from, size, keyframe } = beginning;
+    let size = Some(size.into());
+    let opened = Opened { first_offset: stored.first(), head_offset: stored.end(), from, size };
+    let skipped = held.filter(|held| *held < from).map(|held| Message::Skipped(Skipped { from: held, to: from }));
+    let screen =
+        keyframe.map(|keyframe| Message::Snapshot(Snapshot { offset: from, data: keyframe.data, size, replay: true }));
+    [Some(Message::Opened(opened)), skipped, screen].into_iter().flatten().collect()
 }
 
 /// What came of waiting for the viewer.

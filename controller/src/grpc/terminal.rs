@@ -61,21 +61,24 @@ async fn first(inbound: &mut Streaming<AttachRequest>) -> Result<Open, Status> {
 
 impl TerminalDoor {
     async fn open(&self, open: Open, inbound: Streaming<AttachRequest>) -> Result<Replay, Error> {
-        let pacing = match open.mode() {
-            Mode::Lossless => Pacing::AsAcked,
-            Mode::Plain => Pacing::AsAckedInTime,
-            Mode::Live => return Err(Error::LiveMode),
-            Mode::Unspecified => return Err(Malformed("mode").into()),
-        };
+        let mode = open.mode();
+        if mode == Mode::Unspecified {
+            return Err(Malformed("mode").into());
+        }
         let grant = self.verify(&open.grant).await?;
         let (session, end) = self.ended(&grant).await?;
         let stored = Stored::find(&self.core.logs, self.core.system.as_ref(), &session).await?;
-        let from = open.from.unwrap_or(stored.first());
-        if from < stored.first() {
-            return Err(Error::NotKept { first: stored.first() });
-        }
         // A viewer may hold more than was stored, when its runner died: it has seen all there is.
-        let opening = replay::Opening { from: from.min(stored.end()), end, pacing };
+        let held = open.from.map(|from| from.min(stored.end()));
+        let beginning = match (mode, held) {
+            (Mode::Live, Some(held)) => stored.begin_live(held).await?,
+            (_, Some(held)) if held < stored.first() => return Err(Error::NotKept { first: stored.first() }),
+            (_, Some(held)) => stored.begin_at(held).await?,
+            (Mode::Lossless, None) => stored.begin_at(stored.first()).await?,
+            (_, None) => stored.begin_before(open.history_lines).await?,
+        };
+        let pacing = if mode == Mode::Plain { Pacing::AsAckedInTime } else { Pacing::AsAcked };
+        let opening = replay::Opening { beginning, held, end, pacing };
         let seat = self.seats.take(&grant, Timestamp::now()).await?;
         Ok(Replay::new(inbound, seat, stored, opening))
     }

@@ -3,6 +3,7 @@
 //! Segments lie at `{tenant}/{uid}/{incarnation}/log/{sequence}`. On one machine that is a directory which the runner
 //! writes to itself; elsewhere its segments come through the controller.
 
+pub mod begin;
 pub mod follow;
 pub(crate) mod gap;
 pub(crate) mod pace;
@@ -19,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path as BlobPath};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path as BlobPath};
 use podling_session::{
     id::{Incarnation, Uid},
     log::{log_path, segment_file},
@@ -77,6 +78,25 @@ impl Logs {
     async fn segment(&self, tenant: &Tenant, life: Incarnation, sequence: u64) -> Result<Option<Bytes>, LogError> {
         match self.blobs.get(&segment_path(tenant, life, sequence)).await {
             Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The first bytes of a segment and its whole length. `None` when there is no such segment.
+    async fn head(
+        &self,
+        tenant: &Tenant,
+        life: Incarnation,
+        sequence: u64,
+        bytes: u64,
+    ) -> Result<Option<(Bytes, u64)>, LogError> {
+        let options = GetOptions { range: Some(GetRange::Bounded(0..bytes)), ..GetOptions::default() };
+        match self.blobs.get_opts(&segment_path(tenant, life, sequence), options).await {
+            Ok(found) => {
+                let length = found.meta.size;
+                Ok(Some((found.bytes().await?, length)))
+            }
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }

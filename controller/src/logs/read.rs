@@ -14,11 +14,12 @@ use podling_session::{
 use super::{LogError, Logs};
 
 /// What is stored of one incarnation's log.
+#[derive(Clone)]
 pub struct Stored {
     logs: Arc<Logs>,
     tenant: Tenant,
     life: Incarnation,
-    segments: Vec<SegmentRow>,
+    pub(super) segments: Arc<[SegmentRow]>,
     first: u64,
 }
 
@@ -36,7 +37,7 @@ impl Stored {
             life,
             // A log that lost its beginning to its limit begins within a segment.
             first: segments.first().map_or(0, |row| row.first_offset.max(session.log.first)),
-            segments,
+            segments: segments.into(),
         })
     }
 
@@ -60,7 +61,7 @@ impl Stored {
         Reader { log: self, next, records: VecDeque::new() }
     }
 
-    async fn load(&self, index: usize) -> Result<Segment, LogError> {
+    pub(super) async fn load(&self, index: usize) -> Result<Segment, LogError> {
         let row = self.segments[index];
         let broken = |fault| LogError::Broken { sequence: row.sequence, fault };
         let bytes = self.logs.segment(&self.tenant, self.life, row.sequence).await?.ok_or(broken("is missing"))?;

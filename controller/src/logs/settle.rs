@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use podling_session::{
     id::Incarnation,
-    log::{Body, Record, Segment, SegmentHash, hash},
+    log::{Body, HEADER_BYTES, Header, RECORD_BYTES, Record, Segment, SegmentHash, hash},
     phase::End,
     session::{LogRange, Session},
     store::SegmentRow,
@@ -15,7 +15,8 @@ use crate::core::Core;
 
 impl Logs {
     /// Takes up the segments that have no row, the last one cut behind its last whole record, and records where the
-    /// log ends. The end that the command came to, if the log has it: a runner may die between writing and reporting
+    /// log ends. Only the last one is read whole: of the others the headers tell everything, and whoever reads the log
+    /// checks them. The end that the command came to, if the log has it: a runner may die between writing and reporting
     /// it. Only for an incarnation whose runner is dead; a repeat changes nothing.
     ///
     /// # Errors
@@ -25,8 +26,8 @@ impl Logs {
         let session = Session { incarnation: life.number, ..session };
         let mut last = core.system.segments(life).await?.last().copied();
         while let Some((row, bytes)) = self.unreported(&session, last.as_ref()).await? {
-            if bytes.torn {
-                self.put(&session.owner.tenant, life, row.sequence, bytes.whole).await?;
+            if let Some(whole) = bytes.torn {
+                self.put(&session.owner.tenant, life, row.sequence, whole).await?;
             }
             core.system.add_segment(life, row, session.log.first).await?;
             if let Some(end) = bytes.gap_end {
@@ -50,15 +51,33 @@ impl Logs {
         &self,
         session: &Session,
         last: Option<&SegmentRow>,
-    ) -> Result<Option<(SegmentRow, Whole)>, LogError> {
+    ) -> Result<Option<(SegmentRow, Taken)>, LogError> {
         let life = session.life();
         let sequence = last.map_or(0, |row| row.sequence + 1);
+        if let Some(sealed) = self.sealed(session, sequence, last.map_or([0; 32], |row| row.hash)).await? {
+            return Ok(Some(sealed));
+        }
         let Some(bytes) = self.segment(&session.owner.tenant, life, sequence).await? else { return Ok(None) };
         let taken = take(bytes, sequence, last.map_or([0; 32], |row| row.hash));
         if taken.is_none() {
             warn!(session.id = %life.uid, "segment {sequence} of session {} has no whole record; left out", life.uid);
         }
         Ok(taken)
+    }
+
+    /// A segment that another follows: it is whole, and its successor names its hash.
+    async fn sealed(
+        &self,
+        session: &Session,
+        sequence: u64,
+        previous: SegmentHash,
+    ) -> Result<Option<(SegmentRow, Taken)>, LogError> {
+        let (tenant, life) = (&session.owner.tenant, session.life());
+        let Some((next, _)) = self.head(tenant, life, sequence + 1, HEADER_BYTES as u64).await? else {
+            return Ok(None);
+        };
+        let Some((head, bytes)) = self.head(tenant, life, sequence, HEAD_BYTES).await? else { return Ok(None) };
+        Ok(take_sealed(head, bytes, next, sequence, previous))
     }
 
     async fn recorded_end(&self, core: &Core, session: &Session) -> Result<Option<End>, LogError> {
@@ -75,16 +94,37 @@ impl Logs {
     }
 }
 
-/// The whole records of a segment.
-struct Whole {
-    whole: Bytes,
-    /// Something lay behind them.
-    torn: bool,
+/// The header and the first record, if it is a gap.
+const HEAD_BYTES: u64 = (HEADER_BYTES + RECORD_BYTES + 8) as u64;
+
+/// What is found in a segment that is taken up.
+struct Taken {
+    /// Its whole records, when something lay behind them.
+    torn: Option<Bytes>,
     /// Where the gap ends that the first of them is.
     gap_end: Option<u64>,
 }
 
-fn take(bytes: Bytes, sequence: u64, previous: SegmentHash) -> Option<(SegmentRow, Whole)> {
+/// From the beginnings of a segment and of the one behind it.
+fn take_sealed(
+    head: Bytes,
+    bytes: u64,
+    next: Bytes,
+    sequence: u64,
+    previous: SegmentHash,
+) -> Option<(SegmentRow, Taken)> {
+    let continues = |header: &Header, number: u64| header.sequence == number;
+    let next = Segment::parse(next).ok().map(|next| next.header).filter(|next| continues(next, sequence + 1))?;
+    let head = Segment::parse(head).ok().filter(|head| continues(&head.header, sequence))?;
+    if head.header.previous != previous {
+        return None;
+    }
+    let (first_offset, end_offset) = (head.header.first_offset, next.first_offset);
+    let row = SegmentRow { sequence, first_offset, end_offset, bytes, hash: next.previous };
+    Some((row, Taken { torn: None, gap_end: head.records.first().and_then(Record::gap_end) }))
+}
+
+fn take(bytes: Bytes, sequence: u64, previous: SegmentHash) -> Option<(SegmentRow, Taken)> {
     let segment = Segment::parse(bytes.clone()).ok()?;
     if segment.records.is_empty() || segment.header.sequence != sequence || segment.header.previous != previous {
         return None;
@@ -98,7 +138,7 @@ fn take(bytes: Bytes, sequence: u64, previous: SegmentHash) -> Option<(SegmentRo
         hash: hash(&whole),
     };
     let gap_end = segment.records.first().and_then(Record::gap_end);
-    Some((row, Whole { torn: whole.len() < bytes.len(), gap_end, whole }))
+    Some((row, Taken { torn: (whole.len() < bytes.len()).then_some(whole), gap_end }))
 }
 
 #[cfg(test)]
@@ -125,14 +165,15 @@ mod tests {
         let mut torn = whole.clone();
         segment(0, [0; 32], &["three"])[56..60].iter().for_each(|byte| torn.extend_from_slice(&[*byte]));
         let (row, taken) = take(torn.freeze(), 3, [9; 32]).expect("two records are whole");
-        assert_eq!((row.end_offset, row.bytes, taken.torn), (6, whole.len() as u64, true));
+        assert_eq!((row.end_offset, row.bytes), (6, whole.len() as u64));
+        assert_eq!(taken.torn.as_ref(), Some(&whole.clone().freeze()));
         assert_eq!(row.hash, hash(&whole));
     }
 
     #[test]
     fn what_does_not_continue_the_chain_is_not_taken() {
         let bytes = segment(3, [9; 32], &["one"]).freeze();
-        assert!(take(bytes.clone(), 3, [9; 32]).is_some_and(|(_, taken)| !taken.torn));
+        assert!(take(bytes.clone(), 3, [9; 32]).is_some_and(|(_, taken)| taken.torn.is_none()));
         assert!(take(bytes.clone(), 4, [9; 32]).is_none());
         assert!(take(bytes.clone(), 3, [8; 32]).is_none());
         assert!(take(bytes.slice(..40), 3, [9; 32]).is_none());

@@ -4,6 +4,7 @@ mod admitting;
 mod attaching;
 mod controlling;
 mod draining;
+mod drawing;
 mod following;
 mod log;
 mod losing;

@@ -24,7 +24,6 @@ async fn what_cannot_be_served_is_refused_by_name() {
         let world = &world;
         async move { assert_eq!(code(Viewer::open(world, open).await), expected) }
     };
-    check(Open { mode: Mode::Live.into(), ..open(grant.clone(), None) }, Code::Unimplemented).await;
     check(Open { mode: Mode::Unspecified.into(), ..open(grant.clone(), None) }, Code::InvalidArgument).await;
     check(open("x.y".into(), None), Code::Unauthenticated).await;
     let other = world.create(&[]).await;
