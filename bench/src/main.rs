@@ -4,6 +4,7 @@ mod catalogue;
 mod http;
 mod load;
 mod measure;
+mod pace;
 mod proc;
 mod raw;
 mod report;
@@ -20,7 +21,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::{
     load::Load,
-    measure::{Bench, bulk, echo, memory, reconnect},
+    measure::{Bench, bulk, create, echo, interrupt, memory, reconnect},
     results::{Results, Setting},
     server::Server,
     viewer::Mode,
@@ -66,6 +67,8 @@ struct Args {
 enum Part {
     Bulk,
     Echo,
+    Interrupt,
+    Create,
     Reconnect,
     Memory,
 }
@@ -107,6 +110,12 @@ fn measure(args: &Args, bench: &mut Bench<'_>) -> anyhow::Result<()> {
     }
     if wanted(Part::Echo) {
         echo::measure(bench, args.keys, first)?;
+    }
+    if wanted(Part::Interrupt) {
+        interrupt::measure(bench, first)?;
+    }
+    if wanted(Part::Create) && bench.setting == Setting::Free {
+        create::measure(bench, first)?;
     }
     if wanted(Part::Reconnect) && bench.setting == Setting::Free {
         reconnect::measure(bench, &args.mode)?;

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
+
+use crate::pace::{self, Pace};
 
 /// Room for one read: more than a socket holds for a reader that keeps up.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -19,6 +21,8 @@ const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
+    /// Of a slow reader.
+    pub(crate) pace: Option<Pace>,
     buffer: Vec<u8>,
     /// What was read and not yet taken: `buffer[taken..filled]`.
     taken: usize,
@@ -49,7 +53,7 @@ impl Socket {
         let stream = TcpStream::connect(address).context("nobody listens")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE))?;
-        let mut socket = Socket { stream, buffer: vec![0; BUFFER_BYTES], taken: 0, filled: 0 };
+        let mut socket = Socket { stream, pace: None, buffer: vec![0; BUFFER_BYTES], taken: 0, filled: 0 };
         let key = BASE64_STANDARD.encode(rand::random::<[u8; 16]>());
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -143,9 +147,14 @@ impl Socket {
         } else if self.filled == self.buffer.len() {
             self.compact();
         }
-        match self.stream.read(&mut self.buffer[self.filled..]).context("the connection was lost")? {
-            0 => bail!("the connection was closed without a word"),
-            count => self.filled += count,
+        let room = self.buffer.len() - self.filled;
+        let room = self.pace.as_ref().map_or(room, |_| room.min(pace::READ_BYTES));
+        let room = &mut self.buffer[self.filled..self.filled + room];
+        let count = self.stream.read(room).context("the connection was lost")?;
+        ensure!(count > 0, "the connection was closed without a word");
+        self.filled += count;
+        if let Some(pace) = &mut self.pace {
+            pace.took(count);
         }
         Ok(())
     }

@@ -10,7 +10,10 @@ use podling_session::{
     id::AttachNonce,
 };
 
-use crate::socket::{Message, Socket};
+use crate::{
+    pace::Pace,
+    socket::{Message, Socket},
+};
 
 /// A quarter of the widest window: what is taken is acked no later.
 const ACK_BYTES: u64 = 64 << 10;
@@ -76,6 +79,11 @@ impl Viewer {
         let path = format!("/ws/{uid}?mode={}&from={from}", mode.name());
         let socket = Socket::open(address, &path, &format!("{SUBPROTOCOL}, resume, {token}"))?;
         Ok(Viewer { fresh: false, ..Viewer::new(socket, from) })
+    }
+
+    /// From now on it reads, and therefore acks, only so much a second.
+    pub(crate) fn slow_down(&mut self, bytes_per_second: f64) {
+        self.socket.pace = Some(Pace::new(bytes_per_second));
     }
 
     /// The resume token that came last.

@@ -1,7 +1,9 @@
 //! The measures. Each takes turns with what stands beside it and adds a value a round to the results.
 
 pub(crate) mod bulk;
+pub(crate) mod create;
 pub(crate) mod echo;
+pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod reconnect;
 
@@ -42,6 +44,10 @@ impl Bench<'_> {
         eprint!("\r\x1b[K");
         Ok(())
     }
+}
+
+pub(crate) fn millis(since: Instant) -> f64 {
+    micros(since) / 1e3
 }
 
 pub(crate) fn micros(since: Instant) -> f64 {
