@@ -12,7 +12,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(cargo(["build", "--workspace", "--bins"]))?;
     step(cargo(["test", "--workspace", "--exclude", "podling-e2e", "--no-fail-fast"]))?;
     // One at a time: each starts a Podling of its own, browsers among them, on what may be two processors.
-    step(cargo(["test", "--package", "podling-e2e", "--no-fail-fast", "--", "--test-threads=1"]))
+    step(cargo(["test", "--package", "podling-e2e", "--no-fail-fast", "--", "--test-threads=1"]))?;
+    bench(&["--ci".to_owned()])
 }
 
 pub(crate) fn steps() -> anyhow::Result<()> {
@@ -22,8 +23,11 @@ pub(crate) fn steps() -> anyhow::Result<()> {
     step(tests)
 }
 
+/// Builds and runs the benchmark of the terminal.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    step(cargo(["build", "--release", "--package", "podling-cli", "--package", "podling-bench", "--bins"]))?;
-    let run = ["run", "--release", "--quiet", "--package", "podling-bench", "--"].into_iter();
+    let profile = if arguments.iter().any(|argument| argument == "--ci") { "ci" } else { "release" };
+    let packages = ["--profile", profile, "--package", "podling-bench"];
+    step(cargo(["build"].into_iter().chain(packages).chain(["--package", "podling-cli", "--bins"])))?;
+    let run = ["run", "--quiet"].into_iter().chain(packages).chain(["--"]);
     step(cargo(run.chain(arguments.iter().map(String::as_str))))
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Bench;
 use crate::{
     proc::pss,
+    server::Server,
     viewer::{Mode, Viewer},
 };
 
@@ -15,17 +16,20 @@ const LINES: u32 = 100_000;
 
 pub(crate) fn measure(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
     bench.rounds("memory", |bench| {
-        idle(bench, mode)?;
-        history(bench, mode)
+        // A server of its own each time: one that has served before has room to spare, and would seem to need nothing.
+        let server = Server::start(&[])?;
+        idle(bench, &server, mode)?;
+        history(bench, &server, mode)?;
+        server.end()
     })
 }
 
 /// A session whose command waits, and sockets on it that hear nothing.
-fn idle(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
-    let session = bench.server.run("printf ready; exec sleep 1000", &BTreeMap::new())?;
+fn idle(bench: &mut Bench<'_>, server: &Server, mode: Mode) -> anyhow::Result<()> {
+    let session = server.run("printf ready; exec sleep 1000", &BTreeMap::new())?;
     session.attach(mode)?.sees(b"ready")?;
     bench.value("memory-runner", kilobytes(pss(session.runner()?)?));
-    let mut http = bench.server.http()?;
+    let mut http = server.http()?;
     let mut viewers = Vec::new();
     let mut attach = |viewers: &mut Vec<Viewer>| {
         let mut viewer = session.another(&mut http, mode)?;
@@ -35,9 +39,9 @@ fn idle(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
     };
     // The first ones bring the code and the buffers that all of them share.
     (0..20).try_for_each(|_| attach(&mut viewers))?;
-    let before = pss(bench.server.pid())?;
+    let before = pss(server.pid())?;
     (0..SOCKETS).try_for_each(|_| attach(&mut viewers))?;
-    let more = pss(bench.server.pid())?.saturating_sub(before);
+    let more = pss(server.pid())?.saturating_sub(before);
     bench.value("memory-socket", kilobytes(more) / f64::from(SOCKETS));
     drop(viewers);
     session.end();
@@ -45,9 +49,9 @@ fn idle(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
 }
 
 /// A session that has printed a hundred thousand lines of 80 characters to a viewer.
-fn history(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
+fn history(bench: &mut Bench<'_>, server: &Server, mode: Mode) -> anyhow::Result<()> {
     let command = format!("seq -f '%079.0f' 1 {LINES}; printf ready; exec sleep 1000");
-    let session = bench.server.run(&command, &BTreeMap::new())?;
+    let session = server.run(&command, &BTreeMap::new())?;
     session.attach(mode)?.sees(b"ready")?;
     bench.value("memory-history", kilobytes(pss(session.runner()?)?));
     session.end();

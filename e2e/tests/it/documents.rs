@@ -12,6 +12,9 @@ fn every_test_that_the_specification_names_exists() {
     assert!(rows.len() > 5, "the table is read");
     for row in rows {
         let test = row.rsplit('|').nth(1).map(|cell| cell.trim().trim_matches('`')).unwrap_or_default();
+        if test.contains(">= ") || test.contains("<= ") {
+            continue; // A floor of a measure: `podling-bench` checks those.
+        }
         assert!(code.contains(&format!("fn {test}(")), "no test {test}");
     }
 }
