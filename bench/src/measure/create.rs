@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use super::{Bench, millis};
-use crate::{raw::Pty, viewer::Mode};
+use crate::{raw::Pty, server::Server, viewer::Mode};
 
 const COMMAND: &str = "echo first";
 /// The login shell of a session has no profile that does anything: nor has this one.
@@ -27,17 +27,19 @@ const SANDBOX: [&str; 13] = [
 
 /// A sandbox, a runner and a session of its own each time.
 pub(crate) fn measure(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
+    let cold = Server::start(&["--warm-runners", "0"])?;
     bench.rounds("create", |bench| {
-        let ours = ours(bench, mode)?;
+        let ours = ours(&cold, mode)?;
         bench.pair("create-cold", ours, spawn(&[&SANDBOX[..], &SHELL[..]].concat())?);
         Ok(())
-    })
+    })?;
+    cold.end()
 }
 
-fn ours(bench: &Bench<'_>, mode: Mode) -> anyhow::Result<f64> {
-    let mut http = bench.server.http()?;
+fn ours(server: &Server, mode: Mode) -> anyhow::Result<f64> {
+    let mut http = server.http()?;
     let started = Instant::now();
-    let session = bench.server.create(&mut http, COMMAND, &BTreeMap::new())?;
+    let session = server.create(&mut http, COMMAND, &BTreeMap::new())?;
     let mut viewer = session.attach(mode)?;
     viewer.sees(b"first")?;
     let time = millis(started);

@@ -17,7 +17,8 @@ const LINES: u32 = 100_000;
 pub(crate) fn measure(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
     bench.rounds("memory", |bench| {
         // A server of its own each time: one that has served before has room to spare, and would seem to need nothing.
-        let server = Server::start(&[])?;
+        // Without others of its kind beside it, a runner shares its code with the server alone.
+        let server = Server::start(&["--warm-runners", "0"])?;
         idle(bench, &server, mode)?;
         history(bench, &server, mode)?;
         server.end()
