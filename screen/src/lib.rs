@@ -35,6 +35,7 @@ mod csi;
 mod dcs;
 mod osc;
 mod parser;
+mod skip;
 
 mod draw;
 mod pen;

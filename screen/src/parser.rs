@@ -6,6 +6,7 @@
 use crate::csi::Name;
 use crate::osc::End;
 use crate::params::Params;
+use crate::skip::skip;
 use crate::terminal::Terminal;
 use crate::utf8::Decoder;
 
@@ -86,9 +87,17 @@ impl Parser {
 
     pub(crate) fn feed(&mut self, bytes: &[u8], terminal: &mut Terminal) {
         let mut rest = bytes;
+        // What is left of `bytes` where text ends that was looked at as a whole.
+        let mut looked = bytes.len();
         while let Some(first) = rest.first() {
             let taken = match self.state {
                 _ if self.decoder.is_pending() => self.byte(*first, terminal),
+                // Full screen programs position what they write, and are not looked at.
+                State::Ground if *first == b'\n' && rest.len() <= looked => {
+                    let skipped = skip(rest, terminal);
+                    looked = rest.len() - skipped.text.max(1);
+                    skipped.bytes
+                }
                 State::Ground => self.ground(rest, terminal),
                 State::CsiEntry | State::CsiParam => self.csi(rest, terminal),
                 State::Osc | State::DcsData | State::DcsIgnore | State::OtherString => self.string(rest, terminal),
@@ -130,6 +139,16 @@ impl Parser {
             match byte {
                 b'0'..=b';' => {
                     self.params.push(*byte);
+                    self.state = State::CsiParam;
+                }
+                0x40..=0x7e => {
+                    self.state = State::Ground;
+                    terminal.control(self.name, *byte, &self.params);
+                    terminal.printing = false;
+                    return at + 1;
+                }
+                b'<'..=b'?' if self.state == State::CsiEntry => {
+                    self.name.collect(*byte);
                     self.state = State::CsiParam;
                 }
                 _ => {
