@@ -35,11 +35,13 @@ mod csi;
 mod dcs;
 mod osc;
 mod parser;
+mod runs;
 mod skip;
 
 mod draw;
 mod pen;
 mod snapshot;
+mod text;
 
 #[cfg(test)]
 mod testing;
@@ -110,6 +112,6 @@ impl Screen {
 
     /// The visible text: a line for each row, without the blanks at its end.
     pub fn text(&self) -> String {
-        snapshot::text(&self.terminal)
+        text::text(&self.terminal)
     }
 }

@@ -6,6 +6,7 @@
 use crate::csi::Name;
 use crate::osc::End;
 use crate::params::Params;
+use crate::runs::printable_run;
 use crate::skip::skip;
 use crate::terminal::Terminal;
 use crate::utf8::Decoder;
@@ -347,30 +348,10 @@ impl Parser {
     }
 }
 
-/// How many printable ASCII characters `bytes` begins with.
-pub(crate) fn printable_run(bytes: &[u8]) -> usize {
-    let is_printable = |byte: &u8| byte.wrapping_sub(0x20) < 0x5f;
-    // Without branches within a block, so that it becomes vector code.
-    let all = |block: &&[u8]| block.iter().fold(true, |all, byte| all & is_printable(byte));
-    let whole = 16 * bytes.chunks_exact(16).take_while(all).count();
-    whole + bytes[whole..].iter().take_while(|byte| is_printable(byte)).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::Fed;
-
-    #[test]
-    fn runs_of_printable_characters_end_at_the_first_other() {
-        let check = |length: usize, end: &[u8]| {
-            let bytes = [&vec![b'~'; length], end].concat();
-            assert_eq!(printable_run(&bytes), length);
-        };
-        for length in [0, 1, 15, 16, 17, 100] {
-            [&b""[..], b"\x1b", b"\x7f", b"\xc2", b"\n"].into_iter().for_each(|end| check(length, end));
-        }
-    }
 
     #[test]
     fn sequences_end_where_xterm_js_ends_them() {

@@ -7,6 +7,7 @@
 use memchr::{memchr_iter, memrchr_iter};
 
 use crate::charset::Charset;
+use crate::runs::{is_printable, text_run};
 use crate::terminal::Terminal;
 use crate::utf8::Decoder;
 use crate::width::width;
@@ -47,18 +48,6 @@ fn scrolls_plainly(terminal: &Terminal) -> bool {
     terminal.active.is_unmargined() && modes.wraparound && !modes.insert && terminal.charsets.current == Charset::Ascii
 }
 
-/// How many bytes are printable characters, carriage returns, line feeds and tabs.
-fn text_run(bytes: &[u8]) -> usize {
-    let is_text = |byte: &u8| *byte >= 0x20 && *byte != 0x7f || matches!(byte, b'\t' | b'\n' | b'\r');
-    // Without branches within a block, so that it becomes vector code.
-    let all = |block: &&[u8]| block.iter().fold(true, |all, byte| all & is_text(byte));
-    let whole = 64 * bytes.chunks_exact(64).take_while(all).count();
-    let run = whole + bytes[whole..].iter().take_while(|byte| is_text(byte)).count();
-    // An 8-bit control is two bytes; the second may not be here yet.
-    let is_control = |at: &usize| bytes.get(at + 1).is_none_or(|next| *next < 0xa0);
-    memchr_iter(0xc2, &bytes[..run]).find(is_control).unwrap_or(run)
-}
-
 /// Where a part begins with line feeds for a screenful, behind a carriage return and line feed.
 fn last_screenful(text: &[u8], height: usize) -> Option<usize> {
     let mut feeds = memrchr_iter(b'\n', text).skip(height);
@@ -84,7 +73,7 @@ impl Walk<'_> {
         for feed in memchr_iter(b'\n', text) {
             let line = &text[start..feed];
             match line.split_last() {
-                Some((b'\r', line)) if is_plain(line) => self.columns(line.len()),
+                Some((b'\r', line)) if is_printable(line) => self.columns(line.len()),
                 _ => self.line(line),
             }
             // Whether or not there was a carriage return, `line` saw it.
@@ -147,10 +136,6 @@ impl Walk<'_> {
     }
 }
 
-fn is_plain(line: &[u8]) -> bool {
-    line.iter().fold(true, |all, byte| all & (byte.wrapping_sub(0x20) < 0x5f))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -174,17 +159,6 @@ mod tests {
         check("0123456789abcdefghi漢字", 2);
         check(&"0123456789".repeat(5)[3..], 3);
         check("ä\u{301}", 1);
-    }
-
-    #[test]
-    fn text_ends_at_the_first_control() {
-        let check = |bytes: &[u8], expected| assert_eq!(text_run(bytes), expected);
-        check("abc\r\n\tä漢\x1b[m".as_bytes(), 11);
-        check(b"abc\x08", 3);
-        check("abc\u{9b}".as_bytes(), 3);
-        check(b"abc\xc2", 3);
-        check("abc\u{a0}".as_bytes(), 5);
-        check(&[&[b'a'; 200][..], b"\x7f"].concat(), 200);
     }
 
     fn token() -> impl Strategy<Value = Vec<u8>> {

@@ -51,24 +51,6 @@ pub(crate) fn snapshot(terminal: &Terminal) -> Vec<u8> {
     writer.out
 }
 
-pub(crate) fn text(terminal: &Terminal) -> String {
-    let mut text = String::new();
-    for y in 0..terminal.active.height() {
-        let mut line = String::new();
-        for cell in terminal.active.row(y).cells().iter().filter(|cell| !cell.is_tail()) {
-            match cell.content() {
-                Content::Nothing => line.push(' '),
-                Content::Char(code) => line.extend(char::from_u32(code)),
-                Content::Combined(index) => line.push_str(terminal.rare.combined(index)),
-            }
-        }
-        text.push_str(line.trim_end_matches(' '));
-        text.push('\n');
-    }
-    text.pop();
-    text
-}
-
 fn palette_and_title(writer: &mut Writer<'_>, terminal: &Terminal) {
     for (index, colour) in terminal.palette.changed() {
         match index.checked_sub(FOREGROUND) {

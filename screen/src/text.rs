@@ -1,0 +1,33 @@
+//! The screen as text.
+
+use crate::cell::Content;
+use crate::terminal::Terminal;
+
+/// A line for each row, without the blanks at its end.
+pub(crate) fn text(terminal: &Terminal) -> String {
+    let mut text = String::new();
+    for y in 0..terminal.active.height() {
+        let mut line = String::new();
+        for cell in terminal.active.row(y).cells().iter().filter(|cell| !cell.is_tail()) {
+            match cell.content() {
+                Content::Nothing => line.push(' '),
+                Content::Char(code) => line.extend(char::from_u32(code)),
+                Content::Combined(index) => line.push_str(terminal.rare.combined(index)),
+            }
+        }
+        text.push_str(line.trim_end_matches(' '));
+        text.push('\n');
+    }
+    text.pop();
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::Fed;
+
+    #[test]
+    fn rows_lose_the_blanks_at_their_end() {
+        assert_eq!(Fed::new(5, 20, "a  \r\n\r\n 漢e\u{301} ").0.text(), "a\n\n 漢e\u{301}\n\n");
+    }
+}
