@@ -27,6 +27,16 @@ impl Teller {
         self.from
     }
 
+    /// Output below this offset is not told: the viewer gets a screen in its place.
+    pub fn skip_to(&mut self, offset: u64) {
+        self.from = self.from.max(offset);
+    }
+
+    /// A stage that began before the viewer's first record.
+    pub fn tell_stage(&mut self, record: Record) -> Vec<AttachResponse> {
+        self.tell(Record { offset: self.from, ..record })
+    }
+
     /// What the viewer is sent for this record: two messages when the record crosses the head, none when the viewer
     /// has seen it. A window size is told again, because it holds for the output that follows.
     pub fn tell(&mut self, record: Record) -> Vec<AttachResponse> {

@@ -46,7 +46,7 @@ use attach::{Door, Registry, Stage};
 use controller::{Contact, Controller, Order, Orders, Patience, Stop, Vitals, attend};
 use early::Early;
 use life::{Life, Place};
-use terminal::{Head, Log, Window, keyboard};
+use terminal::{Follower, Head, Log, Window, keyboard};
 
 pub use controller::Bootstrap;
 
@@ -223,11 +223,13 @@ impl Runner {
         let log_dir = blobs.join(&assignment.log_path);
         let log = Arc::new(Log::new(log_dir, assignment.log_bytes, self.head.clone()));
         let (keyboard, input) = keyboard();
+        let follower = Follower::start(Arc::clone(&log), keyboard.clone()).context("the emulator has no thread")?;
         let stage = Arc::new(Stage {
             session,
             grants: assignment.grants.clone(),
             window: Window::new(Arc::clone(&log)),
             log,
+            follower,
             keyboard,
             activity: Arc::clone(&self.activity),
         });

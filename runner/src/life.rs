@@ -28,6 +28,8 @@ use crate::{
 const MAX_REPORTS: usize = 8;
 /// How long the end waits for storage that refuses the log.
 const STORE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the end waits for the emulator to have seen the last output.
+const SCREEN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long viewers who are behind are served after the end.
 const LINGER: Duration = Duration::from_secs(30);
 /// The same after an order to end: time for the last message to those who are not behind.
@@ -88,6 +90,9 @@ impl Life {
             }
             Err(end) => (None, end),
         };
+        if timeout(SCREEN_TIMEOUT, stage.follower.finish()).await.is_err() {
+            warn!("the log ends without a keyframe");
+        }
         stage.log.end(end.clone());
         info!(end.reason = %end.reason, end.exit_code, "the session ended: {}", end.detail);
         let ordered = orders.order_now();

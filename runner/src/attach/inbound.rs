@@ -1,10 +1,13 @@
-//! What a viewer sends: keys, sizes and acks. A viewer that may only read is not heard about keys and sizes.
+//! What a viewer sends: keys, sizes, acks and questions. A viewer that may only read is not heard about keys and sizes.
+//!
+//! Nothing here waits for the program, so that acks and the interrupt key are heard behind a paste that it does not read.
 
 use std::sync::Arc;
 
-use podling_proto::terminal::{AttachRequest, attach_request::Message};
+use podling_proto::terminal::{AttachRequest, Range, attach_request::Message};
 use podling_session::{size::WindowSize, token::Scope};
 use tonic::Streaming;
+use tracing::debug;
 
 use super::{Stage, registry::Viewer};
 
@@ -17,7 +20,7 @@ pub(super) async fn listen(mut requests: Streaming<AttachRequest>, viewer: Arc<V
             request = requests.message() => request,
         };
         match request {
-            Ok(Some(AttachRequest { message: Some(message) })) => hear(message, &viewer, &stage).await,
+            Ok(Some(AttachRequest { message: Some(message) })) => hear(message, &viewer, &stage),
             Ok(Some(_)) => {} // Of a kind that this build does not know.
             Ok(None) | Err(_) => break,
         }
@@ -25,18 +28,16 @@ pub(super) async fn listen(mut requests: Streaming<AttachRequest>, viewer: Arc<V
     viewer.leave();
 }
 
-async fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
+pub(super) fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
     let writes = viewer.scope == Scope::ReadWrite;
     match message {
         Message::Ack(offset) => viewer.ack(offset),
         Message::ResumeAck(generation) => viewer.confirm(generation),
+        Message::Fetch(Range { from, to }) => viewer.fetch(from, to),
         Message::Input(bytes) if writes => {
             stage.window.change(|windows| windows.activate(viewer.stream));
             stage.activity.happened();
-            tokio::select! {
-                () = viewer.over() => {}
-                () = stage.keyboard.type_in(bytes) => {}
-            }
+            type_in(&bytes, viewer, stage);
         }
         Message::Resize(size) if writes => {
             if let Ok(size) = WindowSize::try_from(size) {
@@ -44,6 +45,19 @@ async fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
             }
         }
         Message::Focus(_) if writes => stage.window.change(|windows| windows.activate(viewer.stream)),
-        Message::Input(_) | Message::Resize(_) | Message::Focus(_) | Message::Open(_) | Message::Fetch(_) => {}
+        Message::Input(_) | Message::Resize(_) | Message::Focus(_) | Message::Open(_) => {}
+    }
+}
+
+/// Queues input; an interrupt key in place of all that is queued, as a terminal has it.
+fn type_in(bytes: &[u8], viewer: &Viewer, stage: &Stage) {
+    if let Some(pty) = stage.window.interrupts(bytes) {
+        stage.keyboard.flush();
+        if let Err(error) = pty.forget_input() {
+            debug!(%error, "the terminal keeps what was typed before an interrupt");
+        }
+    }
+    if stage.keyboard.type_in(viewer.hand(), bytes).is_err() {
+        viewer.overrun();
     }
 }

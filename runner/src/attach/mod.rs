@@ -1,11 +1,15 @@
 //! Viewers: `podling.terminal.v1.Terminal`, served to gateways on the runner's own socket.
 //!
-//! The runner alone decides who is attached (`registry`), what one stream may send and must have acked (`outbound`),
-//! and what a viewer may do to the program (`inbound`).
+//! The runner alone decides who is attached (`registry`), where a stream begins (`begin`), how it goes on (`view`) and how
+//! much of it is on the way (`credit`), and what a viewer may do to the program (`inbound`).
 
+mod begin;
+mod credit;
+mod fetch;
 mod inbound;
 mod outbound;
 mod registry;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -24,10 +28,11 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     activity::Activity,
     controller::Orders,
-    terminal::{Keyboard, Log, Window},
+    terminal::{Follower, Keyboard, Log, Window},
 };
 
-use outbound::{Outbound, Pace};
+use outbound::Outbound;
+use view::Pace;
 
 pub(crate) use registry::Registry;
 
@@ -42,6 +47,7 @@ pub(crate) struct Stage {
     pub(crate) session: Uid,
     pub(crate) grants: GrantKey,
     pub(crate) log: Arc<Log>,
+    pub(crate) follower: Follower,
     pub(crate) window: Window,
     pub(crate) keyboard: Keyboard,
     pub(crate) activity: Arc<Activity>,
@@ -81,22 +87,25 @@ impl Door {
             return Err(Status::unauthenticated("the grant is refused"));
         }
         let pace = pace(open.mode())?;
-        let not_kept = |first: crate::terminal::NotKept| Status::out_of_range(first.first.to_string());
-        stage.log.seek(open.from).map_err(not_kept)?;
-        let viewer = self.registry.admit(&grant, now).await.map_err(refused)?;
-        // Once more, because the registry may have waited for the stream that this one replaces.
-        let start = stage.log.seek(open.from).map_err(not_kept)?;
-        let viewer = Arc::new(viewer);
-        let outbound = Outbound::new(Arc::clone(&viewer), Arc::clone(stage), start, pace);
+        begin::check(stage, &open, pace)?;
+        let viewer = Arc::new(self.registry.admit(&grant, now).await.map_err(refused)?);
+        let beginning = match begin::begin(stage, &open, pace).await {
+            Ok(beginning) => beginning,
+            Err(status) => {
+                viewer.end();
+                return Err(status);
+            }
+        };
+        let outbound = Outbound::new(Arc::clone(&viewer), Arc::clone(stage), beginning, pace);
         Ok((viewer, outbound))
     }
 }
 
 fn pace(mode: Mode) -> Result<Pace, Status> {
     match mode {
-        Mode::Lossless => Ok(Pace::Patient),
-        Mode::Plain => Ok(Pace::Prompt),
-        Mode::Live => Err(Status::unimplemented("mode live is not available yet: use lossless")),
+        Mode::Lossless => Ok(Pace::Lossless),
+        Mode::Plain => Ok(Pace::Plain),
+        Mode::Live => Ok(Pace::Live),
         Mode::Unspecified => Err(Status::invalid_argument("the mode is missing or unknown")),
     }
 }

@@ -13,12 +13,14 @@ use jiff::Timestamp;
 use podling_session::{
     capability::Grant,
     id::ViewerId,
-    refusal::close,
+    refusal::{Refusal, close},
     token::Scope,
     viewers::{Accepted, Refused, StreamId, Viewers},
 };
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::terminal::Hand;
 
 /// More than the controller ever admits; a bound of memory.
 const MAX_VIEWERS: usize = 4096;
@@ -33,6 +35,8 @@ pub(crate) enum Close {
     Left,
     Replaced,
     Draining,
+    /// It typed more than its input credit.
+    Overrun,
 }
 
 impl Close {
@@ -42,6 +46,7 @@ impl Close {
             Close::Left => None,
             Close::Replaced => Some((close::REPLACED, "another stream of this viewer took over")),
             Close::Draining => Some((close::DRAINING, "the runner ends")),
+            Close::Overrun => Some((Refusal::BadRequest.close_code(), "input beyond credit")),
         }
     }
 }
@@ -76,6 +81,10 @@ pub(crate) struct Viewer {
     registry: Arc<Registry>,
     /// What the viewer was sent and what it took, as offsets.
     flow: Flow,
+    /// What it typed, and what the program took of it.
+    hand: Arc<Hand>,
+    /// The newest range of output that it asked for.
+    fetch: watch::Sender<Option<(u64, u64)>>,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +129,8 @@ impl Registry {
             handle,
             registry: Arc::clone(self),
             flow: Flow::default(),
+            hand: Arc::default(),
+            fetch: watch::Sender::new(None),
         };
         Ok((viewer, replaced))
     }
@@ -167,8 +178,31 @@ impl Viewer {
         self.flow.acked.send_if_modified(|acked| offset > *acked && std::mem::replace(acked, offset) < offset);
     }
 
+    pub(super) fn hand(&self) -> &Arc<Hand> {
+        &self.hand
+    }
+
+    /// The viewer asks for output once more; a question that is not answered yet is dropped.
+    pub(super) fn fetch(&self, from: u64, to: u64) {
+        self.fetch.send_replace(Some((from, to)));
+    }
+
+    pub(super) fn fetches(&self) -> watch::Receiver<Option<(u64, u64)>> {
+        self.fetch.subscribe()
+    }
+
     pub(super) fn leave(&self) {
-        self.handle.close.send_if_modified(|close| close.is_none() && close.replace(Close::Left).is_none());
+        self.close(Close::Left);
+    }
+
+    /// The viewer does not keep to its input credit.
+    pub(super) fn overrun(&self) {
+        self.close(Close::Overrun);
+    }
+
+    /// The first reason counts.
+    fn close(&self, reason: Close) {
+        self.handle.close.send_if_modified(|close| close.is_none() && close.replace(reason).is_none());
     }
 
     pub(super) fn closing(&self) -> watch::Receiver<Option<Close>> {

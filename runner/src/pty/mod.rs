@@ -11,7 +11,11 @@ use bytes::{Bytes, BytesMut};
 use podling_session::size::WindowSize;
 use rustix::{
     io::Errno,
-    termios::{InputModes, OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize},
+    pty::OpenptFlags,
+    termios::{
+        InputModes, LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Winsize, tcflush, tcgetattr,
+        tcsetattr, tcsetwinsize,
+    },
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -77,15 +81,36 @@ impl Pty {
         }
     }
 
-    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
+    /// Writes as much as the program's terminal has room for, which is something. Cancel safe.
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
             let mut ready = self.fd.writable().await?;
-            match ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
-                Ok(written) => bytes = &bytes[written?..],
-                Err(_would_block) => {}
+            if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
+                return written;
             }
         }
-        Ok(())
+    }
+
+    /// Whether the terminal makes a signal of this byte and forgets what was typed before it (termios(3): ISIG, NOFLSH).
+    pub(crate) fn interrupts(&self, byte: u8) -> bool {
+        let Ok(modes) = tcgetattr(self.fd.get_ref()) else { return false };
+        let signals = [SpecialCodeIndex::VINTR, SpecialCodeIndex::VQUIT, SpecialCodeIndex::VSUSP];
+        let forgets = modes.local_modes.contains(LocalModes::ISIG) && !modes.local_modes.contains(LocalModes::NOFLSH);
+        // A code of 0 is switched off.
+        forgets && byte != 0 && signals.iter().any(|signal| modes.special_codes[*signal] == byte)
+    }
+
+    /// Forgets what was typed and not read. The kernel does so itself when it comes to the interrupt character, but does
+    /// not come to it behind more input than it holds.
+    ///
+    /// # Errors
+    /// When the program's end cannot be opened.
+    pub(crate) fn forget_input(&self) -> io::Result<()> {
+        let fd = self.fd.get_ref();
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let tty = rustix::pty::ioctl_tiocgptpeer(fd, flags)?;
+        tcflush(fd, QueueSelector::OFlush)?; // What is on its way to the program's end.
+        Ok(tcflush(&tty, QueueSelector::IFlush)?)
     }
 }
 
@@ -139,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn input_reaches_the_program_and_a_resize_its_terminal() {
         let (pty, tty) = Pty::open(WindowSize::DEFAULT).expect("a pty");
-        pty.write_all(b"ls\n").await.expect("room in the kernel");
+        assert_eq!(pty.write(b"ls\n").await.expect("room in the kernel"), 3);
         let mut line = [0; 16];
         let bytes = rustix::io::read(&tty, &mut line).expect("a line");
         assert_eq!(&line[..bytes], b"ls\n");

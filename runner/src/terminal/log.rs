@@ -2,14 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard},
+    sync::{Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use podling_session::{
-    log::{Body, MAX_SEGMENT_BYTES, RECORD_BYTES, Record},
+    log::{Body, COMMAND_MARK, MAX_SEGMENT_BYTES, RECORD_BYTES, Record},
     phase::End,
     session::LogRange,
     size::WindowSize,
@@ -19,6 +19,8 @@ use tracing::warn;
 
 use super::{
     file::Batch,
+    following::Following,
+    history::Keyframes,
     index::{SegmentEntry, SegmentIndex},
     tail::Tail,
 };
@@ -51,6 +53,10 @@ pub(crate) struct Log {
     head: watch::Sender<Head>,
     /// How far the files are behind.
     unwritten: watch::Sender<Unwritten>,
+    /// Whether the PTY's reader has to wait for the emulator.
+    lagging: watch::Sender<bool>,
+    /// Wakes the emulator.
+    pub(super) look: Condvar,
     /// How many segments are sealed.
     sealed: watch::Sender<u64>,
 }
@@ -63,8 +69,13 @@ pub(super) struct State {
     pub(super) unwritten: Head,
     /// The window size in force at `unwritten`.
     pub(super) unwritten_size: WindowSize,
+    /// How far the emulator has come, if there is one.
+    pub(super) following: Option<Following>,
+    pub(super) keyframes: Keyframes,
+    /// The record of the stage that began last, with its index.
+    stage: Option<(u64, Record)>,
     storage_refuses: bool,
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// How much output is in no file yet.
@@ -102,19 +113,29 @@ impl Log {
             index: SegmentIndex::default(),
             unwritten: Head::default(),
             unwritten_size: WindowSize::DEFAULT,
+            following: None,
+            keyframes: Keyframes::default(),
+            stage: None,
             storage_refuses: false,
             ended: false,
         };
-        let (unwritten, sealed) = (watch::Sender::default(), watch::Sender::new(0));
-        Log { directory, keep_bytes, state: Mutex::new(state), head, unwritten, sealed }
+        let (unwritten, lagging, sealed) = (watch::Sender::default(), watch::Sender::new(false), watch::Sender::new(0));
+        Log { directory, keep_bytes, state: Mutex::new(state), head, unwritten, lagging, look: Condvar::new(), sealed }
     }
 
-    /// Appends what the PTY said; then waits, if it must, for files that are far behind but still being written.
+    /// Appends what the PTY said; then waits, if it must, for files that are far behind but still being written, and for
+    /// the emulator.
     pub(crate) async fn output(&self, bytes: Bytes) {
         self.append(Body::Output(bytes));
-        if *self.unwritten.borrow() != Unwritten::TooMuch {
-            return;
+        if *self.unwritten.borrow() == Unwritten::TooMuch {
+            self.wait_for_files().await;
         }
+        if *self.lagging.borrow() {
+            let _ = self.lagging.subscribe().wait_for(|lagging| !lagging).await; // The sender is ours.
+        }
+    }
+
+    async fn wait_for_files(&self) {
         let mut unwritten = self.unwritten.subscribe();
         if timeout(STALLED, unwritten.wait_for(|unwritten| *unwritten != Unwritten::TooMuch)).await.is_err() {
             warn!("the terminal log's storage has stalled");
@@ -146,9 +167,13 @@ impl Log {
             return false;
         }
         state.ended = matches!(body, Body::Exit(_));
-        state.tail.push(now_millis(), body);
+        state.push(body);
         state.trim();
         self.publish(&state);
+        if state.calls() {
+            drop(state);
+            self.look.notify_one();
+        }
         true
     }
 
@@ -156,6 +181,12 @@ impl Log {
     fn publish(&self, state: &State) {
         self.head.send_replace(state.head());
         self.tell_unwritten(state);
+        self.set_lagging(state);
+    }
+
+    pub(super) fn set_lagging(&self, state: &State) {
+        let now = state.is_lagging();
+        self.lagging.send_if_modified(|lagging| std::mem::replace(lagging, now) != now);
     }
 
     fn tell_unwritten(&self, state: &State) {
@@ -175,6 +206,11 @@ impl Log {
     pub(crate) fn range(&self) -> LogRange {
         let state = self.state();
         LogRange { first: state.first_kept(), end: state.tail.end() }
+    }
+
+    /// The newest stage, when its record is between those of the indexes.
+    pub(crate) fn stage_between(&self, from: u64, to: u64) -> Option<Record> {
+        self.state().stage.clone().filter(|(at, _)| (from..to).contains(at)).map(|(_, record)| record)
     }
 
     /// The end of the output that is in files.
@@ -222,6 +258,8 @@ impl Log {
         let mut state = self.state();
         state.index.update(entry);
         let removed = state.index.retain(self.keep_bytes);
+        let (first, kept_from) = (state.first_kept(), state.index.removed_below());
+        state.keyframes.retain(first, kept_from);
         drop(state);
         self.sealed.send_replace(entry.sequence + 1);
         removed
@@ -237,7 +275,7 @@ impl Log {
 }
 
 impl State {
-    fn head(&self) -> Head {
+    pub(super) fn head(&self) -> Head {
         Head { index: self.tail.next_index(), offset: self.tail.end(), ended: self.ended }
     }
 
@@ -250,9 +288,19 @@ impl State {
         }
     }
 
-    fn trim(&mut self) {
+    fn push(&mut self, body: Body) {
+        let index = self.tail.next_index();
+        self.keyframes.note(index, &body);
+        let begins_stage = matches!(&body, Body::Stage(_)) || matches!(&body, Body::Mark(mark) if mark == COMMAND_MARK);
+        self.tail.push(now_millis(), body);
+        if begins_stage {
+            self.stage = self.tail.last().map(|record| (index, record.clone()));
+        }
+    }
+
+    pub(super) fn trim(&mut self) {
         let keep_from = if self.storage_refuses { u64::MAX } else { self.unwritten.index };
-        self.tail.trim(keep_from);
+        self.tail.trim(keep_from.min(self.unfollowed()));
     }
 
     /// The first offset that a viewer may ask for.

@@ -66,6 +66,16 @@ enum Step {
 }
 
 impl Cursor {
+    /// At the record of an index.
+    pub(crate) fn at(index: u64) -> Cursor {
+        Cursor { index, spot: None }
+    }
+
+    /// Of the next record.
+    pub(crate) fn index(&self) -> u64 {
+        self.index
+    }
+
     /// Whether there is something to read.
     pub(crate) fn is_behind(&self, head: Head) -> bool {
         self.index < head.index
@@ -84,9 +94,25 @@ impl Log {
         let in_tail = state.tail.first_index() == 0 || state.tail.first_offset() < from;
         let (index, size) = match state.index.reaching(from) {
             Some(entry) if !in_tail => (entry.first_index, entry.size),
-            _ => (state.tail.first_index(), state.tail.size()),
+            _ => {
+                let index = state.tail.at(from);
+                (index, state.tail.size_at(index))
+            }
         };
         Ok(Start { cursor: Cursor { index, spot: None }, from, head, size, first_offset: first })
+    }
+
+    /// Where to go on behind a screen that was taken at an offset and has seen the records below an index: behind the
+    /// window sizes that it has.
+    pub(crate) fn seek_behind(&self, at: u64, index: u64) -> Result<Start, NotKept> {
+        let mut start = self.seek(Some(at))?;
+        let state = self.state();
+        let seen = |record: &&Record| matches!(record.body, Body::Resize(_) | Body::Keyframe(_));
+        if start.cursor.index >= state.tail.first_index() {
+            let most = usize::try_from(index.saturating_sub(start.cursor.index)).unwrap_or(usize::MAX);
+            start.cursor.index += state.tail.from(start.cursor.index).take(most).take_while(seen).count() as u64;
+        }
+        Ok(start)
     }
 
     /// The next records, about `CHUNK_BYTES` of output at most and joined where they touch; none when the cursor is at

@@ -52,6 +52,26 @@ impl Tail {
         self.records.range(skip.min(self.records.len())..)
     }
 
+    pub(super) fn last(&self) -> Option<&Record> {
+        self.records.back()
+    }
+
+    /// The index of the first record that tells something at this offset or behind it.
+    pub(super) fn at(&self, offset: u64) -> u64 {
+        let before = |record: &Record| record.offset < offset && record.end() <= offset;
+        self.first_index + self.records.partition_point(before) as u64
+    }
+
+    /// The window size in force before the record of this index.
+    pub(super) fn size_at(&self, index: u64) -> WindowSize {
+        let before = usize::try_from(index.saturating_sub(self.first_index)).unwrap_or(usize::MAX);
+        let sizes = self.records.range(..before.min(self.records.len())).rev().find_map(|record| match record.body {
+            Body::Resize(size) => Some(size),
+            _ => None,
+        });
+        sizes.unwrap_or(self.size)
+    }
+
     pub(super) fn first_index(&self) -> u64 {
         self.first_index
     }
@@ -107,5 +127,20 @@ mod tests {
         assert_eq!((tail.next_index(), tail.end()), (41, 40 * (64 << 10)));
         assert_eq!(tail.from(40).map(|record| record.offset).collect::<Vec<_>>(), [39 * (64 << 10)]);
         assert_eq!(tail.from(99).count(), 0);
+    }
+
+    #[test]
+    fn an_offset_is_found_with_what_stands_beside_it_and_the_size_in_force() {
+        let mut tail = Tail::new();
+        let size = WindowSize::new(30, 100).expect("a fair size");
+        tail.push(0, Body::Output(Bytes::from_static(b"0123")));
+        tail.push(0, Body::Resize(size));
+        tail.push(0, Body::Output(Bytes::from_static(b"4567")));
+        let check = |offset, index, expected| assert_eq!((tail.at(offset), tail.size_at(index)), (index, expected));
+        check(0, 0, WindowSize::DEFAULT);
+        check(3, 0, WindowSize::DEFAULT);
+        check(4, 1, WindowSize::DEFAULT);
+        check(5, 2, size);
+        check(8, 3, size);
     }
 }

@@ -104,6 +104,13 @@ impl Window {
         self.state().pty = None;
     }
 
+    /// The terminal of the program of now, when this is the one byte that interrupts it.
+    pub(crate) fn interrupts(&self, typed: &[u8]) -> Option<Arc<Pty>> {
+        let [byte] = typed else { return None };
+        let pty = self.state().pty.clone()?;
+        pty.interrupts(*byte).then_some(pty)
+    }
+
     /// Changes the viewers' windows and applies the size that follows: in the log before the program can answer to it.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Windows) -> Option<WindowSize>) {
         let mut state = self.state();

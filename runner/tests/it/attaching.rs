@@ -92,7 +92,6 @@ async fn a_stream_is_refused_by_name() {
         assert_eq!((status.code(), status.message().contains(message)), (code, true), "{status}");
     };
     check(Open { grant: "x.y".into(), ..fresh() }, Code::Unauthenticated, "grant").await;
-    check(Open { mode: Mode::Live.into(), ..fresh() }, Code::Unimplemented, "live").await;
     check(Open { mode: 77, ..fresh() }, Code::InvalidArgument, "mode").await;
     check(Open { from: Some(1 << 40), ..fresh() }, Code::OutOfRange, "0").await;
     let other = Plan::command("cat").start().await;
@@ -110,8 +109,8 @@ async fn a_viewer_that_takes_nothing_holds_up_neither_the_command_nor_others() {
     let Last::Exit(exit) = other.last().await else { panic!("{:?}", other.end) };
     assert_eq!(exit.exit_code, Some(0));
     world.ended().await;
-    stalled.until(|viewer| viewer.output.len() >= (1 << 20) - (128 << 10)).await;
-    assert!(stalled.output.len() <= 1 << 20, "no more than its credit: {}", stalled.output.len());
+    stalled.until(|viewer| viewer.output.len() >= 48 << 10).await;
+    assert!(stalled.output.len() <= 64 << 10, "no more than its credit: {}", stalled.output.len());
     stalled.acks = true;
     stalled.send(Message::Ack(stalled.offset())).await;
     assert!(matches!(stalled.last().await, Last::Exit(_)), "it is served what it missed");

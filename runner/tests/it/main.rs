@@ -4,6 +4,7 @@ mod controller;
 mod viewer;
 mod world;
 
+mod asking;
 mod attaching;
 mod failing;
 mod living;

@@ -21,6 +21,8 @@ pub(crate) struct Viewer {
     pub(crate) marks: Vec<String>,
     pub(crate) sizes: Vec<(u32, u32)>,
     pub(crate) viewers: u32,
+    /// How much of its input the program has taken, as it was told.
+    pub(crate) taken: u64,
     pub(crate) end: Option<Last>,
     /// Whether output is acked as it comes.
     pub(crate) acks: bool,
@@ -72,6 +74,7 @@ impl Viewer {
             marks: Vec::new(),
             sizes: Vec::new(),
             viewers: 0,
+            taken: 0,
             end: None,
             acks: true,
         })
@@ -129,6 +132,7 @@ impl Viewer {
             attach_response::Message::Viewers(count) => self.viewers = count,
             attach_response::Message::Exit(exit) => self.end = Some(Last::Exit(exit)),
             attach_response::Message::Closed(closed) => self.end = Some(Last::Closed(closed)),
+            attach_response::Message::InputTaken(total) => self.taken = total,
             other => panic!("{other:?}"),
         }
         if self.end.is_some() {

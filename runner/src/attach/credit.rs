@@ -1,0 +1,344 @@
+//! How much a viewer may be sent beyond what it has acked: enough to keep it busy, and no more, because what is on the way
+//! is what stands between a key and its effect.
+//!
+//! The window is what the viewer takes in its round trip and `SLACK` more. Rate and round trip are measured from its acks
+//! as BBR does (draft-ietf-ccwg-bbr: delivery rate samples, the greatest of recent rounds; the least round trip).
+
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
+
+const MIN_WINDOW: u64 = 16 << 10;
+const MAX_WINDOW: u64 = 1 << 20;
+/// The window of a viewer that is not known yet.
+const START_WINDOW: u64 = 64 << 10;
+/// How long a viewer may be busy with what it has, when its acks are late.
+const SLACK: Duration = Duration::from_millis(15);
+/// The greatest rate of so many round trips counts.
+const ROUNDS: usize = 8;
+/// The least round trip is measured anew when it is this old.
+const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
+/// The most that is sent in one message.
+const MAX_CHUNK: u64 = 64 << 10;
+/// A viewer is left behind when what it misses would take it longer than this.
+const BEHIND: Duration = Duration::from_millis(25);
+/// But not before it misses this much, when it takes as much as programs write: then a busy machine is all that is wrong.
+const HICCUP_BYTES: u64 = 4 << 20;
+/// Bytes a second of such a viewer.
+const FAST: f64 = 24e6;
+
+#[derive(Debug)]
+pub(super) struct Credit {
+    window: u64,
+    /// Bytes of output sent and taken in all.
+    sent: u64,
+    taken: u64,
+    taken_at: Instant,
+    /// When that was sent which was taken last.
+    first_sent_at: Instant,
+    flights: VecDeque<Flight>,
+    /// Until this much is taken, rates are those of the program and not of the viewer.
+    idle_until: u64,
+    /// The greatest rate of each recent round, in bytes a second.
+    rates: [f64; ROUNDS],
+    round: usize,
+    round_ends: u64,
+    /// A rate was the viewer's own.
+    is_known: bool,
+    round_trip: Option<Duration>,
+    round_trip_at: Instant,
+}
+
+/// Messages that are on the way together.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    /// The offsets they span, and how much had been sent before.
+    from: u64,
+    to: u64,
+    sent: u64,
+    at: Instant,
+    /// As they were when the first was sent.
+    taken: u64,
+    taken_at: Instant,
+    first_sent_at: Instant,
+    is_limited: bool,
+    /// Little was on the way before.
+    is_alone: bool,
+}
+
+impl Credit {
+    pub(super) fn new(now: Instant) -> Credit {
+        Credit {
+            window: START_WINDOW,
+            sent: 0,
+            taken: 0,
+            taken_at: now,
+            first_sent_at: now,
+            flights: VecDeque::new(),
+            idle_until: 0,
+            rates: [0.0; ROUNDS],
+            round: 0,
+            round_ends: 0,
+            is_known: false,
+            round_trip: None,
+            round_trip_at: now,
+        }
+    }
+
+    /// How many of so many bytes may be sent now in one message: all, a chunk, or none.
+    pub(super) fn allows(&self, bytes: usize, now: Instant) -> usize {
+        let (bytes, window) = (bytes as u64, self.window(now));
+        let chunk = bytes.min(window / 4).min(MAX_CHUNK).min(window.saturating_sub(self.on_the_way()));
+        // Crumbs of credit are let gather.
+        if chunk >= bytes.min(window / 16) { usize::try_from(chunk).unwrap_or(usize::MAX) } else { 0 }
+    }
+
+    /// Whether half of the window is free: enough for a new beginning to be worth its snapshot.
+    pub(super) fn is_half_free(&self, now: Instant) -> bool {
+        self.on_the_way() * 2 <= self.window(now)
+    }
+
+    /// Whether a viewer that misses this much had better go on from the newest screen.
+    pub(super) fn is_left_behind(&self, backlog: u64) -> bool {
+        let tolerance = match self.rate() {
+            Some(rate) if rate < FAST => bytes_in(rate, BEHIND),
+            _ => HICCUP_BYTES,
+        };
+        backlog > tolerance.max(self.window)
+    }
+
+    /// Bytes a second that the viewer takes; `None` until it was measured.
+    pub(super) fn rate(&self) -> Option<f64> {
+        self.is_known.then(|| self.greatest_rate())
+    }
+
+    /// Output from this offset on was sent.
+    pub(super) fn sent(&mut self, offset: u64, bytes: usize, now: Instant) {
+        let bytes = bytes as u64;
+        if self.flights.is_empty() {
+            (self.taken_at, self.first_sent_at) = (now, now);
+        }
+        let is_alone = self.on_the_way() <= MIN_WINDOW / 2;
+        self.sent += bytes;
+        match self.flights.back_mut() {
+            // Few flights, however small the messages are.
+            Some(last) if last.to == offset && offset - last.from + bytes <= self.window / 16 => {
+                (last.to, last.at) = (offset + bytes, now);
+            }
+            _ => self.flights.push_back(Flight {
+                from: offset,
+                to: offset + bytes,
+                sent: self.sent - bytes,
+                at: now,
+                taken: self.taken,
+                taken_at: self.taken_at,
+                first_sent_at: self.first_sent_at,
+                is_limited: self.taken < self.idle_until,
+                is_alone,
+            }),
+        }
+    }
+
+    /// There is nothing to send.
+    pub(super) fn idle(&mut self) {
+        self.idle_until = self.sent + 1;
+    }
+
+    /// The viewer took everything below this offset.
+    pub(super) fn acked(&mut self, offset: u64, now: Instant) {
+        let mut last = None;
+        while let Some(flight) = self.flights.pop_front_if(|flight| flight.to <= offset) {
+            self.take(flight.sent + (flight.to - flight.from), now);
+            last = Some(flight);
+        }
+        if let Some(flight) = self.flights.front() {
+            let part = flight.sent + offset.saturating_sub(flight.from);
+            if offset > flight.from && part > self.taken {
+                self.take(part, now);
+            }
+        }
+        if let Some(flight) = last {
+            self.measure(&flight, now);
+        }
+    }
+
+    fn take(&mut self, taken: u64, now: Instant) {
+        (self.taken, self.taken_at) = (taken, now);
+    }
+
+    fn measure(&mut self, flight: &Flight, now: Instant) {
+        let round_trip = now - flight.at;
+        let is_least = self.round_trip.is_none_or(|least| round_trip <= least);
+        if is_least || (flight.is_alone && self.is_round_trip_old(now)) {
+            (self.round_trip, self.round_trip_at) = (Some(round_trip), now);
+        }
+        // The longer of the two: acks that were held up and come together say nothing of the rate.
+        let interval = (now - flight.taken_at).max(flight.at - flight.first_sent_at);
+        self.first_sent_at = flight.at;
+        if flight.taken >= self.round_ends && !flight.is_limited {
+            self.round_ends = self.sent;
+            self.round = (self.round + 1) % ROUNDS;
+            self.rates[self.round] = 0.0;
+        }
+        let rate = (self.taken - flight.taken) as f64 / interval.as_secs_f64().max(1e-5);
+        if !flight.is_limited || rate > self.greatest_rate() {
+            self.rates[self.round] = self.rates[self.round].max(rate);
+        }
+        self.is_known |= !flight.is_limited;
+        self.set_window();
+    }
+
+    fn set_window(&mut self) {
+        let time = self.round_trip.unwrap_or_default() + SLACK;
+        let least = if self.is_known { MIN_WINDOW } else { START_WINDOW };
+        self.window = bytes_in(self.greatest_rate(), time).clamp(least, MAX_WINDOW);
+    }
+
+    /// Little is sent while the round trip is measured: with more on the way it is that of the queue.
+    fn window(&self, now: Instant) -> u64 {
+        if self.is_known && self.is_round_trip_old(now) { MIN_WINDOW } else { self.window }
+    }
+
+    fn is_round_trip_old(&self, now: Instant) -> bool {
+        now - self.round_trip_at > ROUND_TRIP_LIFE
+    }
+
+    fn on_the_way(&self) -> u64 {
+        self.sent - self.taken
+    }
+
+    fn greatest_rate(&self) -> f64 {
+        self.rates.iter().copied().fold(0.0, f64::max)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is not negative, and `as` saturates"
+)]
+fn bytes_in(rate: f64, time: Duration) -> u64 {
+    (rate * time.as_secs_f64()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A viewer that takes `rate` bytes a second, one way `delay` from us, that is sent all it may be for so long.
+    struct Link {
+        rate: f64,
+        delay: Duration,
+        now: Instant,
+        /// When the viewer has taken what it was sent.
+        busy_until: Instant,
+        /// Acks on their way.
+        acks: VecDeque<(Instant, u64)>,
+        offset: u64,
+        credit: Credit,
+    }
+
+    impl Link {
+        fn new(rate: f64, delay: Duration) -> Link {
+            let now = Instant::now();
+            Link { rate, delay, now, busy_until: now, acks: VecDeque::new(), offset: 0, credit: Credit::new(now) }
+        }
+
+        /// Returns the bytes a second that got through.
+        fn flood(&mut self, time: Duration) -> f64 {
+            let (began, before) = (self.now, self.credit.taken);
+            while self.now < began + time {
+                let bytes = self.credit.allows(1 << 20, self.now);
+                if bytes > 0 {
+                    self.send(bytes);
+                } else {
+                    let (at, offset) = self.acks.pop_front().expect("something is on the way");
+                    self.now = at;
+                    self.credit.acked(offset, at);
+                }
+            }
+            (self.credit.taken - before) as f64 / (self.now - began).as_secs_f64()
+        }
+
+        fn send(&mut self, bytes: usize) {
+            self.credit.sent(self.offset, bytes, self.now);
+            self.offset += bytes as u64;
+            let taking = Duration::from_secs_f64(bytes as f64 / self.rate);
+            self.busy_until = self.busy_until.max(self.now + self.delay) + taking;
+            self.acks.push_back((self.busy_until + self.delay, self.offset));
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_ends_at_what_it_takes_in_fifteen_milliseconds_and_its_round_trip() {
+        let mut link = Link::new(2e6, Duration::from_micros(150));
+        let through = link.flood(Duration::from_secs(60));
+        assert!((28_000..45_000).contains(&link.credit.window), "{}", link.credit.window);
+        assert!(through > 1.9e6, "{through}");
+    }
+
+    #[test]
+    fn a_fast_reader_nearby_ends_at_the_widest_window() {
+        let mut link = Link::new(100e6, Duration::from_micros(100));
+        let through = link.flood(Duration::from_secs(2));
+        assert!(link.credit.window == MIB && through > 95e6, "{} {through}", link.credit.window);
+    }
+
+    #[test]
+    fn a_reader_far_away_is_not_starved() {
+        let mut link = Link::new(20e6, Duration::from_millis(25));
+        link.flood(Duration::from_secs(2));
+        let through = link.flood(Duration::from_secs(30));
+        assert!(through > 0.9 * (MIB as f64 / 0.060).min(20e6), "{through} {}", link.credit.window);
+    }
+
+    #[test]
+    fn a_reader_that_becomes_faster_or_slower_is_followed() {
+        let mut link = Link::new(2e6, Duration::from_micros(150));
+        link.flood(Duration::from_secs(5));
+        link.rate = 50e6;
+        assert!(link.flood(Duration::from_secs(5)) > 45e6);
+        link.rate = 2e6;
+        link.flood(Duration::from_secs(30));
+        assert!(link.credit.window < 50_000, "{}", link.credit.window);
+    }
+
+    #[test]
+    fn keys_and_their_echoes_say_nothing_of_the_rate_and_keep_few_records() {
+        let mut link = Link::new(100e6, Duration::from_micros(100));
+        for _ in 0..1_000 {
+            link.credit.idle();
+            link.send(3);
+            let (at, offset) = link.acks.pop_front().expect("the echo");
+            link.now = at;
+            link.credit.acked(offset, at);
+            link.now += Duration::from_millis(50);
+        }
+        assert_eq!((link.credit.window, link.credit.rate()), (START_WINDOW, None));
+        for _ in 0..10_000 {
+            link.credit.sent(link.offset, 3, link.now);
+            link.offset += 3;
+        }
+        assert!(link.credit.flights.len() <= 32, "{}", link.credit.flights.len());
+        let taken = link.credit.taken;
+        link.credit.acked(link.offset - 1, link.now);
+        assert_eq!(link.credit.taken, taken + 29_999);
+    }
+
+    #[test]
+    fn only_a_viewer_that_would_need_long_is_left_behind() {
+        let check = |rate: f64, backlog: u64, expected| {
+            let mut link = Link::new(rate, Duration::from_micros(100));
+            link.flood(Duration::from_secs(3));
+            assert_eq!(link.credit.is_left_behind(backlog), expected, "{rate} {backlog}");
+        };
+        check(2e6, 40_000, false);
+        check(2e6, 80_000, true);
+        check(80e6, 3 * MIB, false);
+        check(80e6, 5 * MIB, true);
+        let new = Credit::new(Instant::now());
+        assert!(!new.is_left_behind(3 * MIB) && new.is_left_behind(5 * MIB));
+    }
+}

@@ -1,0 +1,153 @@
+//! The terminal emulator's place in the log: how far it has looked, and when it looks again.
+//!
+//! It looks when there is a reason to: output that may ask the terminal something, much output, or somebody who wants to
+//! see the screen. An echoed key is none, so it wakes nobody.
+
+use podling_session::log::{Body, Record};
+
+use super::{
+    ground::may_ask,
+    log::{Head, Log, State},
+};
+
+/// How far the emulator may be behind before the PTY's reader waits for it.
+pub(super) const MAX_LAG_BYTES: u64 = 2 << 20;
+/// This much output is a reason to look. The more there is at a time, the more of it has scrolled past unseen.
+const MANY_BYTES: u64 = 256 << 10;
+/// About the most output of one look, which is copied.
+const LOOK_BYTES: usize = 512 << 10;
+
+/// How far the emulator has come.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// The first record and offset that it has not read.
+    index: u64,
+    offset: u64,
+    /// There is a reason to look.
+    due: bool,
+    /// Somebody wants to see the screen after the records below this one.
+    asked: Option<u64>,
+    /// What was read ends within a sequence, which any byte may complete.
+    unsettled: bool,
+    stopped: bool,
+}
+
+impl Log {
+    /// From now on the records from here are kept until they were looked at.
+    pub(super) fn follow(&self) -> Head {
+        let mut state = self.state();
+        let (index, offset) = (state.tail.first_index(), state.tail.first_offset());
+        state.following =
+            Some(Following { index, offset, due: index < state.tail.next_index(), ..Following::default() });
+        Head { index, offset, ended: false }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_look_due(&self) -> bool {
+        self.state().following.as_ref().is_some_and(|following| following.due)
+    }
+
+    pub(super) fn unfollow(&self) {
+        let mut state = self.state();
+        state.following = None;
+        state.trim();
+        self.set_lagging(&state);
+    }
+
+    /// Ends the follower.
+    pub(super) fn stop_following(&self) {
+        if let Some(following) = &mut self.state().following {
+            following.stopped = true;
+        }
+        self.look.notify_one();
+    }
+
+    /// Waits for a reason to look, and returns what there is. `None` when there is nothing more to see.
+    pub(super) fn next_look(&self) -> Option<Vec<Record>> {
+        let mut state = self.state();
+        loop {
+            let following = state.following.as_ref()?;
+            let seen_all = following.index == state.tail.next_index();
+            if following.stopped || (seen_all && state.ended) {
+                return None;
+            }
+            if following.due {
+                return Some(state.unseen(following.index));
+            }
+            state = self.look.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    /// The records below `index` and the output below `offset` were looked at. Says whether somebody wants to see it.
+    pub(super) fn looked(&self, index: u64, offset: u64, unsettled: bool) -> bool {
+        let mut state = self.state();
+        let next = state.tail.next_index();
+        let Some(following) = &mut state.following else { return false };
+        (following.index, following.offset, following.unsettled) = (index, offset, unsettled);
+        following.due = index < next;
+        let asked = following.asked.is_some_and(|asked| asked <= index);
+        state.trim();
+        self.set_lagging(&state);
+        asked
+    }
+
+    /// Those who asked have seen the screen after the records below `index`.
+    pub(super) fn shown(&self, index: u64) {
+        if let Some(following) = &mut self.state().following
+            && following.asked.is_some_and(|asked| asked <= index)
+        {
+            following.asked = None;
+        }
+    }
+
+    /// Asks for a look at everything up to the head, which is returned.
+    pub(super) fn ask_look(&self) -> Head {
+        let mut state = self.state();
+        let head = state.head();
+        if let Some(following) = &mut state.following {
+            following.asked = following.asked.max(Some(head.index));
+            following.due = true;
+            self.look.notify_one();
+        }
+        head
+    }
+}
+
+impl State {
+    /// Whether the record that was just appended is a reason to look that there was not before.
+    pub(super) fn calls(&mut self) -> bool {
+        let Some(following) = &mut self.following else { return false };
+        if following.due {
+            return false;
+        }
+        let unseen = self.tail.end() - following.offset;
+        following.due = match self.tail.last().map(|record| &record.body) {
+            Some(Body::Output(bytes)) => following.unsettled || unseen >= MANY_BYTES || may_ask(bytes),
+            Some(Body::Exit(_)) => true,
+            _ => false,
+        };
+        following.due
+    }
+
+    /// The first record that the emulator has not read; without one, nothing waits for it.
+    pub(super) fn unfollowed(&self) -> u64 {
+        self.following.as_ref().map_or(u64::MAX, |following| following.index)
+    }
+
+    pub(super) fn is_lagging(&self) -> bool {
+        let behind = self.following.as_ref().map_or(0, |following| self.tail.end() - following.offset);
+        behind > MAX_LAG_BYTES
+    }
+
+    fn unseen(&self, from: u64) -> Vec<Record> {
+        let mut room = LOOK_BYTES;
+        let fits = |record: &&Record| {
+            let had_room = room > 0;
+            if let Body::Output(bytes) = &record.body {
+                room = room.saturating_sub(bytes.len());
+            }
+            had_room
+        };
+        self.tail.from(from).take_while(fits).cloned().collect()
+    }
+}
