@@ -2,14 +2,14 @@
 //
 // One case a line on stdin, one answer a line on stdout, both JSON.
 // A case: {cols, rows, steps: [{to: "A" | "B" | "AB", write: base64} | {to, resize: [cols, rows]} | {to: "B", keyframe: base64} | {compare: name, serialized: bool}]}
-// An answer: {differences: [[name, what, a, b]], answers: {A: text, B: text}, grown, thrown}. The first comparison that
-// fails ends a case. `grown` says by how many rows keyframes moved the scrollback of B; `thrown` is xterm.js's own mistake.
+// An answer: {differences: [[name, what, a, b]], answers: {A: text, B: text}, grown, excluded, thrown}. The first comparison that
+// fails ends a case, and so does a state that is `excluded`. `grown` says by how many rows keyframes moved the scrollback of B; `thrown` is xterm.js's own mistake.
 
 import { createInterface } from "node:readline";
 import headless from "@xterm/headless";
 import serialize from "@xterm/addon-serialize";
 import unicode from "@xterm/addon-unicode11";
-import { differences } from "./state.mjs";
+import { differences, isOutOfReach } from "./state.mjs";
 
 // More than a case ever fills: at the limit xterm.js keeps a saved cursor by another rule.
 const SCROLLBACK = 2_000;
@@ -78,11 +78,11 @@ function unfinished(bytes) {
 
 function run(one) {
   const subjects = { A: new Subject(one), B: new Subject(one) };
-  const answer = { differences: [], grown: 0 };
+  const answer = { differences: [], grown: 0, excluded: false };
   try {
     for (const step of one.steps) {
       take(step, subjects, answer);
-      if (answer.differences.length > 0) break;
+      if (answer.differences.length > 0 || answer.excluded) break;
     }
   } catch (error) {
     answer.thrown = `${error.stack}`;
@@ -95,6 +95,10 @@ function run(one) {
 function take(step, subjects, answer) {
   if (step.compare !== undefined) {
     answer.differences = differences(subjects.A, subjects.B, step.serialized).map((found) => [step.compare, ...found]);
+    return;
+  }
+  if (step.keyframe !== undefined && isOutOfReach(subjects.A.core)) {
+    answer.excluded = true;
     return;
   }
   for (const name of step.to) {

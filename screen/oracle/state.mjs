@@ -7,6 +7,8 @@
 const WIDTH_SHIFT = 22;
 const COMBINED = 0x200000;
 const HAS_EXTENDED = 0x10000000;
+const UNDERLINE = 0x10000000;
+const STYLE_SHIFT = 26;
 
 /** Text that can be shown without being obeyed. */
 const shown = (text) => JSON.stringify(text).slice(1, -1).replace(/[^\x20-\x7e]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
@@ -34,6 +36,50 @@ export function differences(a, b, serialized) {
 function forgetHiddenCursor(a, b) {
   const name = a.active === a.alt ? "normal" : "alt";
   [b[name].x, b[name].y] = [a[name].x, a[name].y];
+}
+
+/**
+ * Named exclusions: states of xterm.js that programs come to, but no sequence leads to from elsewhere.
+ *
+ * - Attributes as only a restored cursor leaves them: it brings the flags "underlined" and "has more attributes", but
+ *   neither the underline's style nor the link, which stay what they were. A charset that is none of the four designated
+ *   ones comes from there alone, too. Both can be had again from the same saved cursor only, and this one is the other
+ *   screen's or was overwritten; or a wrap is pending, which takes a character printed in other attributes.
+ * - A cursor outside the margins in origin mode, which comes from a screen with other margins.
+ * - A saved cursor two columns behind the last one, where only a combining character without a base gets.
+ * - The second half of a wide character whose first half an insertion took. It shows nothing and has no width, and
+ *   whatever is printed before it takes it away.
+ */
+export function isOutOfReach(core) {
+  const buffer = core.buffers.active;
+  const current = core._inputHandler._curAttrData;
+  const { glevel, charset: used, _charsets: sets } = core._charsetService;
+  const [isRestored, isForeign] = [!isRegular(current), charset(used) !== charset(sets[glevel])];
+  if ((isRestored || isForeign) && buffer.x >= core.cols) return true;
+  if (isRestored && !hasFlagsOf(current, buffer.savedCurAttrData)) return true;
+  if (isForeign && charset(used) !== charset(buffer.savedCharset)) return true;
+  if (core.coreService.decPrivateModes.origin && (buffer.y < buffer.scrollTop || buffer.y > buffer.scrollBottom)) return true;
+  return [core.buffers.normal, core.buffers.alt].some((one) => one.savedX > core.cols || hasLostHalf(one, core.rows));
+}
+
+function hasLostHalf(buffer, rows) {
+  for (let y = 0; y < rows && buffer.lines.length > 0; y++) {
+    const line = buffer.lines.get(buffer.ybase + y);
+    for (let x = 0; x < line.length; x++) {
+      const isHalf = line.getWidth(x) === 0 && !line.hasContent(x);
+      if (isHalf && (x === 0 || line.getWidth(x - 1) !== 2)) return true;
+    }
+  }
+  return false;
+}
+
+function isRegular({ fg, bg, extended }) {
+  const style = (extended._ext >> STYLE_SHIFT) & 7;
+  return !!(fg & UNDERLINE) === (style !== 0) && !!(bg & HAS_EXTENDED) === (style !== 0 || extended.urlId !== 0);
+}
+
+function hasFlagsOf(current, saved) {
+  return ((current.fg ^ saved.fg) & UNDERLINE) === 0 && ((current.bg ^ saved.bg) & HAS_EXTENDED) === 0;
 }
 
 /** Everything but the cells. */

@@ -115,7 +115,7 @@ impl Buffer {
         self.row_mut(top).clear(blank);
     }
 
-    /// The row of the saved cursor; the first, where it has scrolled off. It may be below the last.
+    /// The row of the saved cursor; the first, where it has scrolled off.
     pub(crate) fn saved_y(&self) -> usize {
         usize::try_from(self.saved.row.saturating_sub(self.above)).unwrap_or(usize::MAX)
     }
@@ -148,6 +148,11 @@ impl Buffer {
         self.x = self.x.min(cols - 1);
         self.saved.x = self.saved.x.min(cols - 1);
         gone
+    }
+
+    /// After a resize a viewer gets a snapshot, and that saves no cursor below the screen.
+    pub(crate) fn keep_saved_on_screen(&mut self) {
+        self.saved.row = self.saved.row.min(self.above + self.height() as u64 - 1);
     }
 
     fn shrink_to(&mut self, height: usize) -> usize {

@@ -171,7 +171,10 @@ impl Terminal {
         normal.above += gone as u64;
         alternate.saved.row = alternate.saved.row.saturating_sub(gone_there as u64);
         self.lines += gone as u64;
-        self.joins = 0;
+        normal.keep_saved_on_screen();
+        alternate.keep_saved_on_screen();
+        // The snapshot that follows ends what was printed, and the cursor may now be within a wide character.
+        (self.joins, self.printing) = (0, false);
     }
 }
 

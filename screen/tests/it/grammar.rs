@@ -3,8 +3,10 @@
 //! Named exclusions, where xterm.js itself has no one answer:
 //! - *Erase to the cursor, in the last column* (`CSI 1 J`): xterm.js then unmarks a row of its scrollback, or throws where
 //!   there is none. The cursor steps back first.
-//! - *Erase the scrollback, with a saved cursor* (`CSI 3 J`): xterm.js then restores the cursor lower by as many rows as
-//!   the scrollback had, which is another number for each viewer. The cursor is saved again.
+//! - *Erase the scrollback* (`CSI 3 J`): xterm.js then restores a saved cursor lower by as many rows as the scrollback
+//!   had, which is another number for each viewer. A test of its own has it.
+//! - *A wide character in the last column, without wraparound*: xterm.js drops it, and what a combining character then
+//!   joins depends on where the output was cut. Without wraparound characters are narrow.
 //! - *Huge counts of what xterm.js does one by one* (`CSI b I L M S T Z` and 2^31): a page would hang for minutes. Such
 //!   counts stay below 1000; every other parameter has no limit.
 
@@ -113,8 +115,8 @@ fn cursor() -> impl Strategy<Value = Vec<u8>> {
 fn edits() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => csi(select(vec!["", "0", "2", "?", "?0", "?2", "4"]).prop_map(str::to_owned), Just("J")),
-        // The first two named exclusions.
-        2 => select(vec!["\x1b[D\x1b[1J", "\x1b[D\x1b[?1J", "\x1b[3J\x1b7"]).prop_map(|text| text.as_bytes().to_vec()),
+        // The first named exclusion.
+        2 => select(vec!["\x1b[D\x1b[1J", "\x1b[D\x1b[?1J"]).prop_map(|text| text.as_bytes().to_vec()),
         4 => csi(select(vec!["", "0", "1", "2", "?", "?0", "?1", "?2", "3"]).prop_map(str::to_owned), Just("K")),
         4 => csi(number(), select(vec!["@", "P", "X"])),
         4 => csi(count(), select(vec!["L", "M", "S", "T"])),
@@ -134,13 +136,14 @@ fn margins() -> impl Strategy<Value = Vec<u8>> {
 
 fn modes() -> impl Strategy<Value = Vec<u8>> {
     let private = select(vec![
-        "1", "2", "3", "6", "7", "9", "12", "25", "45", "66", "67", "69", "1000", "1002", "1003", "1004", "1005",
-        "1006", "1015", "1016", "1048", "2004", "2026", "2027", "2031", "9001",
+        "1", "2", "3", "6", "9", "12", "25", "45", "66", "67", "69", "1000", "1002", "1003", "1004", "1005", "1006",
+        "1015", "1016", "1048", "2004", "2026", "2027", "2031", "9001",
     ]);
     prop_oneof![
         8 => csi(vec(private, 1..3).prop_map(|modes| format!("?{}", modes.join(";"))), select(vec!["h", "l"])),
         2 => csi(select(vec!["4", "20", "4;20", "2", "12"]).prop_map(str::to_owned), select(vec!["h", "l"])),
         1 => csi((0u32..8).prop_map(|style| style.to_string()), Just(" q")),
+        1 => "[a-z]{1,60}".prop_map(|text| format!("\x1b[?7l{text}\x1b[?7h").into_bytes()),
         1 => select(vec!["\x1b=", "\x1b>", "\x1b[ q"]).prop_map(|text| text.as_bytes().to_vec()),
     ]
 }
@@ -190,8 +193,8 @@ fn any_csi() -> impl Strategy<Value = Vec<u8>> {
     let inside = select(vec!["", "", "", "", "", "\r", "\n", "\x08", "\x0e", "\x7f", ";;;", ":", "\x00", "\u{e9}"]);
     let intermediates = select(vec!["", "", "", "", " ", "!", "$", "\"", "'", "*", "$$", " !$"]);
     let last = select(vec![
-        "@", "A", "C", "G", "H", "K", "P", "X", "^", "_", "c", "d", "f", "g", "h", "i", "k", "l", "m", "n", "o", "p",
-        "q", "r", "s", "t", "u", "v", "w", "x", "y", "z", "{", "|", "}", "~",
+        "@", "A", "C", "G", "H", "K", "P", "X", "^", "_", "c", "d", "f", "g", "i", "k", "m", "n", "o", "p", "q", "r",
+        "s", "t", "u", "v", "w", "x", "y", "z", "{", "|", "}", "~",
     ]);
     (prefix, numbers(4), inside, intermediates, last).prop_map(|(prefix, numbers, inside, middle, last)| {
         format!("\x1b[{prefix}{numbers}{inside}{middle}{last}").into_bytes()

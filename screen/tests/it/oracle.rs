@@ -38,6 +38,8 @@ pub(crate) struct Verdict {
     pub(crate) answers: Answers,
     /// Rows that keyframes moved into the scrollback.
     pub(crate) grown: i64,
+    /// It came to a state of xterm.js that no sequences lead to: see `isOutOfReach` there.
+    pub(crate) excluded: bool,
     /// xterm.js's own mistake.
     pub(crate) thrown: Option<String>,
 }
