@@ -2,7 +2,7 @@
 //!
 //! `web/src/queries.mjs` keeps these questions from the viewers' terminals. What it strips and what is not here is not
 //! answered on purpose: window reports in pixels and of titles (11, 13 to 16, 19 to 21 `t`), presentation reports and
-//! checksums (DECRQPSR, DECRQCRA), sixel and key modifier settings, the clipboard, colours beyond OSC 4 and 10 to 12. A
+//! checksums (DECRQPSR, DECRQCRA), sixel, kitty's keyboard and key modifier settings, the clipboard, colours beyond OSC 4 and 10 to 12. A
 //! program takes silence for a terminal without them, which is what the page is.
 
 use crate::terminal::Terminal;
@@ -84,11 +84,6 @@ impl Terminal {
         }
     }
 
-    /// The keyboard protocol of kitty: none of its flags is on.
-    pub(crate) fn answer_keyboard(&mut self) {
-        self.answers.push("\x1b[?0u");
-    }
-
     /// `CSI 18 t`.
     pub(crate) fn answer_size(&mut self) {
         self.answers.push(&format!("\x1b[8;{};{}t", self.size.rows(), self.size.cols()));
@@ -153,7 +148,7 @@ mod tests {
         check("\x1b[3;7H\x1b[6n\x1b[?6n", "\x1b[3;7R\x1b[?3;7R");
         check("\x1b[999;999Hx\x1b[6n", "\x1b[24;81R");
         check("\x1b[18t\x1b[14t\x1b[21t", "\x1b[8;24;80t");
-        check("\x1b[?u", "\x1b[?0u");
+        check("\x1b[?u", "");
         check("\u{9b}c", "\x1b[?1;2c");
     }
 

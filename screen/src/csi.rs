@@ -87,7 +87,6 @@ impl Terminal {
             b'J' => self.erase_display(params.get(0), Erase::Unprotected),
             b'K' => self.erase_line(params.get(0), Erase::Unprotected),
             b'n' => self.answer_status(params.get(0), "?"),
-            b'u' => self.answer_keyboard(),
             _ => {}
         }
     }
