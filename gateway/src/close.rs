@@ -3,16 +3,12 @@
 use podling_daemon::problem::Problem;
 use podling_proto::terminal::Exit;
 use podling_session::refusal::{Refusal, close};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
 use tonic::{Code, Status};
 
 use crate::{
     attach::{BadAsk, Dialect},
     controller,
 };
-
-/// A control frame holds 125 bytes, two of them the code (RFC 6455, 5.5).
-const MAX_REASON_BYTES: usize = 123;
 
 const DAMAGED: &str = "the terminal log is damaged";
 
@@ -64,7 +60,9 @@ pub(crate) enum Ending {
     Draining,
     /// The session cannot be reached, for longer than a viewer should wait here.
     Unreachable,
-    /// The viewer closed, or its connection broke.
+    /// The viewer closed, with this code and reason if any.
+    Left(Option<(u16, String)>),
+    /// The connection broke.
     Gone,
     /// The viewer answered no ping.
     Silent,
@@ -86,16 +84,17 @@ impl Ending {
             Ending::Closed { .. } => "closed",
             Ending::Draining => "draining",
             Ending::Unreachable => "unreachable",
-            Ending::Gone => "gone",
+            Ending::Left(_) | Ending::Gone => "gone",
             Ending::Silent => "silent",
             Ending::TooSlow => "too-slow",
             Ending::Violation { .. } => "violation",
         }
     }
 
-    /// The close frame, and none for a viewer that would not read it.
-    pub(crate) fn close_frame(&self, dialect: Dialect) -> Option<CloseFrame> {
-        let (code, reason) = match self {
+    /// Code and reason of the close frame; none for a viewer that gave none itself, or would not read it.
+    pub(crate) fn close_frame(&self, dialect: Dialect) -> Option<(u16, &str)> {
+        Some(match self {
+            Ending::Left(why) => return why.as_ref().map(|(code, reason)| (*code, reason.as_str())),
             Ending::Exit(exit) => (close::ENDED, exit.reason.as_str()),
             Ending::Refused(refused) => (refused.refusal.close_code(), refused.detail.as_str()),
             Ending::Closed { code, reason } => (*code, reason.as_str()),
@@ -106,13 +105,8 @@ impl Ending {
             Ending::TooSlow => (close::TOO_SLOW, "too slow"),
             Ending::Violation { code, reason } => (*code, *reason),
             Ending::Gone | Ending::Silent => return None,
-        };
-        Some(CloseFrame { code: CloseCode::from(code), reason: shortened(reason).into() })
+        })
     }
-}
-
-fn shortened(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_REASON_BYTES)]
 }
 
 /// What a failed Attach means to the viewer; none when it is worth another try.
@@ -145,8 +139,8 @@ mod tests {
         let check = |refusal: Refusal, status: u16| {
             let refused = Refused::from(refusal);
             assert_eq!(refused.problem().status, status);
-            let frame = Ending::Refused(refused).close_frame(Dialect::Framed).expect("a frame");
-            assert_eq!(u16::from(frame.code), 4000 + status);
+            let ending = Ending::Refused(refused);
+            assert_eq!(ending.close_frame(Dialect::Framed).expect("a frame").0, 4000 + status);
         };
         check(Refusal::BadRequest, 400);
         check(Refusal::Token, 401);
@@ -157,22 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_fits_into_a_control_frame_and_stays_text() {
-        let long = "ä".repeat(100);
-        assert_eq!(shortened(&long).len(), 122);
-        assert_eq!(shortened("short"), "short");
-    }
-
-    #[test]
     fn a_plain_client_is_not_told_to_come_back() {
-        let code = |dialect| Ending::Unreachable.close_frame(dialect).map(|frame| u16::from(frame.code));
+        let code = |dialect| Ending::Unreachable.close_frame(dialect).map(|(code, _)| code);
         assert_eq!((code(Dialect::Framed), code(Dialect::Plain)), (Some(1001), Some(1011)));
     }
 
     #[test]
     fn only_a_passing_failure_is_tried_again() {
         let code = |code| match ending(&Status::new(code, "64")) {
-            Some(ending) => ending.close_frame(Dialect::Framed).map(|frame| u16::from(frame.code)),
+            Some(ending) => ending.close_frame(Dialect::Framed).map(|(code, _)| code),
             None => None,
         };
         assert_eq!(code(Code::Unavailable), None);

@@ -4,12 +4,8 @@ use bytes::Bytes;
 use podling_proto::terminal::{Exit, Fetched, Skipped, Snapshot, Stage};
 use podling_session::frame::ServerFrame;
 use serde::Serialize;
-use tokio_tungstenite::tungstenite::Message;
 
 use crate::{attach::Dialect, close::Ending, upstream::Event};
-
-/// Output is sent in messages of at most this, so that a slow viewer is seen to make progress.
-pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize)]
 struct StageJson<'a> {
@@ -24,18 +20,11 @@ struct ExitJson<'a> {
     detail: &'a str,
 }
 
-pub(crate) fn output(dialect: Dialect, offset: u64, replay: bool, bytes: Bytes) -> Message {
-    Message::Binary(match dialect {
-        Dialect::Framed => ServerFrame::Output { offset, replay, bytes }.encode(),
-        Dialect::Plain => bytes,
-    })
-}
-
 /// Everything but output and the end. To a plain client a screen is bytes, and it gets nothing else of it.
-pub(crate) fn aside(dialect: Dialect, event: Event) -> Option<Message> {
+pub(crate) fn aside(dialect: Dialect, event: Event) -> Option<Bytes> {
     if dialect == Dialect::Plain {
         return match event {
-            Event::Snapshot(screen) => Some(Message::Binary(screen.data)),
+            Event::Snapshot(screen) => Some(screen.data),
             _ => None,
         };
     }
@@ -55,11 +44,11 @@ pub(crate) fn aside(dialect: Dialect, event: Event) -> Option<Message> {
         Event::Mark(text) => ServerFrame::Mark { text },
         Event::Output(_) | Event::End(_) => return None,
     };
-    Some(Message::Binary(frame.encode()))
+    Some(frame.encode())
 }
 
 /// What stands before the close frame.
-pub(crate) fn last_words(dialect: Dialect, ending: &Ending) -> Option<Message> {
+pub(crate) fn last_words(dialect: Dialect, ending: &Ending) -> Option<Bytes> {
     let bytes = match (ending, dialect) {
         (Ending::Exit(Exit { reason, exit_code, detail }), Dialect::Framed) => {
             let json = json(&ExitJson { reason, exit_code: *exit_code, detail });
@@ -69,7 +58,7 @@ pub(crate) fn last_words(dialect: Dialect, ending: &Ending) -> Option<Message> {
         (Ending::Refused(refused), Dialect::Framed) => ServerFrame::Error { json: json(&refused.problem()) }.encode(),
         _ => return None,
     };
-    Some(Message::Binary(bytes))
+    Some(bytes)
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -85,9 +74,9 @@ mod tests {
         let exit =
             Exit { reason: "exit".into(), exit_code: Some(3), detail: "The command ended with exit code 3.".into() };
         let ending = Ending::Exit(exit);
-        let framed = last_words(Dialect::Framed, &ending).expect("a frame").into_data();
+        let framed = last_words(Dialect::Framed, &ending).expect("a frame");
         assert_eq!(&framed[1..], br#"{"reason":"exit","exit_code":3,"detail":"The command ended with exit code 3."}"#);
-        let plain = last_words(Dialect::Plain, &ending).expect("a line").into_data();
+        let plain = last_words(Dialect::Plain, &ending).expect("a line");
         assert_eq!(&plain[..], b"\r\n[podling] The command ended with exit code 3.\r\n");
         assert!(last_words(Dialect::Framed, &Ending::Draining).is_none());
     }

@@ -3,28 +3,17 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        handshake::derive_accept_key,
-        protocol::{Role, WebSocketConfig},
-    },
-};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::attach::Dialect;
+use crate::{attach::Dialect, config::Limits, incoming::Incoming, outgoing::Outgoing};
 
-pub(crate) type Socket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// The library's default is 128 KiB for each socket, and viewers send little.
-const READ_BUFFER_BYTES: usize = 8 * 1024;
 /// A page sends what is typed and splits what is pasted.
 const MAX_FRAMED_BYTES: usize = 64 * 1024;
 /// A plain client sends what it has.
 const MAX_PLAIN_BYTES: usize = 1024 * 1024;
-/// Above the largest message that we send, or sending fails instead of waiting.
-const MAX_WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Whether a request wants to become a WebSocket.
 pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
@@ -62,20 +51,15 @@ pub(crate) fn switch(key: &HeaderValue, subprotocol: Option<&'static str>) -> Re
     response
 }
 
-/// The socket, once the answer is on its way.
-pub(crate) async fn socket(upgrade: OnUpgrade, dialect: Dialect) -> Result<Socket, hyper::Error> {
+/// The two directions of the socket, once the answer is on its way. `None` when the viewer has left.
+pub(crate) async fn socket(upgrade: OnUpgrade, dialect: Dialect, limits: &Limits) -> Option<(Incoming, Outgoing)> {
     let limit = match dialect {
         Dialect::Framed => MAX_FRAMED_BYTES,
         Dialect::Plain => MAX_PLAIN_BYTES,
     };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .max_write_buffer_size(MAX_WRITE_BUFFER_BYTES)
-        .max_message_size(Some(limit))
-        .max_frame_size(Some(limit));
-    let io = TokioIo::new(upgrade.await?);
-    Ok(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await)
+    let parts = downcast::<TokioIo<TcpStream>>(upgrade.await.ok()?).expect("every server here listens on TCP");
+    let (read, write) = parts.io.into_inner().into_split();
+    Some((Incoming::new(read, parts.read_buf, limit), Outgoing::new(write, limits.send_timeout)))
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {

@@ -1,131 +1,285 @@
 //! What a viewer sends, on its way to whichever stream is open: it outlives each of them.
 //!
-//! Input waits in a bounded queue, which holds what is typed while a session starts or moves. Acks keep only the
-//! latest, beside the queue, so that output never waits behind a paste. A stream takes from the queue once it is opened:
-//! an attempt that fails takes nothing with it.
+//! Input waits here while a session starts or moves, and while its program takes none: at most its credit, 256 KiB that
+//! the program has not taken. Everything else stands beside it and goes first, so that acks, window sizes and fetches
+//! never wait behind a paste; of acks, sizes and the like the last one is all that matters. A stream takes what waits
+//! once it is opened: an attempt that fails takes nothing with it.
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
-use podling_proto::terminal::{AttachRequest, Open, attach_request::Message};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_stream::wrappers::WatchStream;
+use podling_proto::terminal::{AttachRequest, Focus, Open, Range, WindowSize, attach_request::Message};
+use podling_session::frame::INPUT_WINDOW_BYTES;
+use tokio::sync::Notify;
 
-/// With [`INPUT_CHUNK_BYTES`] 256 KiB: past it the viewer's socket is not read.
-const QUEUE: usize = 64;
+/// The most input in one message.
 const INPUT_CHUNK_BYTES: usize = 4 * 1024;
+/// A page asks for the next range when it has the one before, in as many gaps as somebody opens at once.
+const MAX_FETCHES: usize = 16;
 
-/// The viewer's end.
+/// The viewer sent more than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overrun;
+
+/// The viewer's end. Only [`Post::input`] ever waits.
 #[derive(Clone)]
-pub(crate) struct Post {
-    queue: mpsc::Sender<Message>,
-    acks: watch::Sender<u64>,
-    held: Arc<AtomicU32>,
-}
-
-impl Post {
-    /// Waits for room in the queue. What nobody will read any more is dropped.
-    pub(crate) async fn send(&self, message: Message) {
-        let _ = self.queue.send(message).await; // The attach is over, and so are its messages.
-    }
-
-    /// Waits for room in the queue.
-    pub(crate) async fn input(&self, mut bytes: Bytes) {
-        while !bytes.is_empty() {
-            let chunk = bytes.split_to(bytes.len().min(INPUT_CHUNK_BYTES));
-            self.send(Message::Input(chunk)).await;
-        }
-    }
-
-    /// The viewer holds the resume token of this generation. Waits for room in the queue.
-    pub(crate) async fn resume_ack(&self, generation: u32) {
-        self.held.fetch_max(generation, Ordering::AcqRel);
-        self.send(Message::ResumeAck(generation)).await;
-    }
-
-    /// Everything below the offset was taken. Never waits.
-    pub(crate) fn ack(&self, offset: u64) {
-        self.acks.send_if_modified(|known| {
-            let newer = offset > *known;
-            *known = offset.max(*known);
-            newer
-        });
-    }
-}
+pub(crate) struct Post(Arc<Shared>);
 
 /// The session's end.
-pub(crate) struct Inbox {
-    queue: Arc<Queue>,
-    acks: watch::Receiver<u64>,
-    held: Arc<AtomicU32>,
-}
+pub(crate) struct Inbox(Arc<Shared>);
 
 /// To be told that the stream is open, whereupon it takes what the viewer sends; dropped, it never does.
-pub(crate) struct Opening(oneshot::Sender<()>);
+pub(crate) struct Opening {
+    shared: Arc<Shared>,
+    stream: u64,
+}
 
-struct Queue {
-    messages: Mutex<mpsc::Receiver<Message>>,
-    /// Which stream may take messages: the last one, or a dying stream would take what the next one should send.
-    stream: AtomicU64,
+#[derive(Default)]
+struct Shared {
+    letters: Mutex<Letters>,
+    /// Told when there is room for input.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct Letters {
+    input: BytesMut,
+    ack: Option<u64>,
+    acked: u64,
+    resume_ack: Option<u32>,
+    /// The newest generation of resume tokens that the viewer is known to hold.
+    held: u32,
+    resize: Option<WindowSize>,
+    focus: bool,
+    fetches: VecDeque<Range>,
+    credit: Credit,
+    /// Which stream may take letters: the last one, or a dying stream would take what the next one should send.
+    stream: u64,
+    opened: bool,
+    reader: Option<Waker>,
+}
+
+/// Bytes of input since the viewer came.
+#[derive(Default)]
+struct Credit {
+    sent: u64,
+    /// Given to a stream.
+    forwarded: u64,
+    /// Given to the streams before this one: nobody will tell any more what became of it.
+    before: u64,
+    /// Taken by the program, or lost with a stream.
+    taken: u64,
 }
 
 pub(crate) fn inbox() -> (Post, Inbox) {
-    let (sender, messages) = mpsc::channel(QUEUE);
-    let (acks, acked) = watch::channel(0);
-    let queue = Arc::new(Queue { messages: Mutex::new(messages), stream: AtomicU64::new(0) });
-    let held = Arc::new(AtomicU32::new(0));
-    (Post { queue: sender, acks, held: Arc::clone(&held) }, Inbox { queue, acks: acked, held })
+    let shared = Arc::<Shared>::default();
+    (Post(Arc::clone(&shared)), Inbox(shared))
 }
 
-impl Opening {
-    pub(crate) fn opened(self) {
-        let _ = self.0.send(()); // A stream that has ended since takes nothing.
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Letters> {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the letters and tells the stream.
+    fn put<T>(&self, change: impl FnOnce(&mut Letters) -> T) -> T {
+        let mut letters = self.lock();
+        let outcome = change(&mut letters);
+        let reader = letters.reader.take();
+        drop(letters);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        outcome
+    }
+}
+
+impl Post {
+    /// Waits until the program has taken enough of what came before. For viewers that know of no credit.
+    pub(crate) async fn input(&self, mut bytes: Bytes) {
+        while !bytes.is_empty() {
+            let sent = self.0.put(|letters| {
+                let sent = bytes.split_to(bytes.len().min(letters.credit.room()));
+                letters.input(&sent);
+                sent.len()
+            });
+            if sent == 0 {
+                self.0.room.notified().await;
+            }
+        }
+    }
+
+    /// # Errors
+    /// When the viewer has sent more than its credit.
+    pub(crate) fn input_within_credit(&self, bytes: &Bytes) -> Result<(), Overrun> {
+        self.0.put(|letters| {
+            if bytes.len() > letters.credit.room() {
+                return Err(Overrun);
+            }
+            letters.input(bytes);
+            Ok(())
+        })
+    }
+
+    /// The viewer holds the resume token of this generation.
+    pub(crate) fn resume_ack(&self, generation: u32) {
+        self.0.put(|letters| {
+            letters.held = letters.held.max(generation);
+            letters.resume_ack = Some(generation);
+        });
+    }
+
+    /// Everything below the offset was taken.
+    pub(crate) fn ack(&self, offset: u64) {
+        self.0.put(|letters| {
+            if offset > letters.acked {
+                letters.acked = offset;
+                letters.ack = Some(offset);
+            }
+        });
+    }
+
+    pub(crate) fn resize(&self, size: WindowSize) {
+        self.0.put(|letters| letters.resize = Some(size));
+    }
+
+    pub(crate) fn focus(&self) {
+        self.0.put(|letters| letters.focus = true);
+    }
+
+    /// # Errors
+    /// When too many wait for a stream.
+    pub(crate) fn fetch(&self, from: u64, to: u64) -> Result<(), Overrun> {
+        self.0.put(|letters| {
+            if letters.fetches.len() >= MAX_FETCHES {
+                return Err(Overrun);
+            }
+            letters.fetches.push_back(Range { from, to });
+            Ok(())
+        })
     }
 }
 
 impl Inbox {
     /// The newest generation of resume tokens that the viewer is known to hold.
     pub(crate) fn held(&self) -> u32 {
-        self.held.load(Ordering::Acquire)
+        self.0.lock().held
     }
 
-    /// The requests of a new stream. The one before takes no more messages from now on.
+    /// The requests of a new stream. The one before takes nothing more from now on.
     pub(crate) fn requests(&self, open: Open) -> (impl Stream<Item = AttachRequest> + Send + use<>, Opening) {
-        let number = self.queue.stream.fetch_add(1, Ordering::AcqRel) + 1;
-        let (opening, opened) = oneshot::channel();
-        let messages = Messages { queue: Arc::clone(&self.queue), number };
-        let messages = stream::once(opened).flat_map(stream::iter).flat_map(move |()| messages.clone());
-        let acks = WatchStream::from_changes(self.acks.clone()).map(Message::Ack);
+        let stream = self.0.put(|letters| {
+            letters.opened = false;
+            letters.stream += 1;
+            letters.stream
+        });
         let open = stream::once(std::future::ready(Message::Open(open)));
-        let requests =
-            open.chain(stream::select(acks, messages)).map(|message| AttachRequest { message: Some(message) });
-        (requests, Opening(opening))
+        let taken = Taken { shared: Arc::clone(&self.0), stream };
+        let requests = open.chain(taken).map(|message| AttachRequest { message: Some(message) });
+        (requests, Opening { shared: Arc::clone(&self.0), stream })
+    }
+
+    /// The open stream's program has taken so much of the stream's input: how much that is of all the viewer's.
+    pub(crate) fn taken(&self, total: u64) -> u64 {
+        let mut letters = self.0.lock();
+        let Credit { before, forwarded, taken, .. } = letters.credit;
+        letters.credit.taken = taken.max(before.saturating_add(total).min(forwarded));
+        let taken = letters.credit.taken;
+        drop(letters);
+        self.0.room.notify_one();
+        taken
     }
 }
 
-#[derive(Clone)]
-struct Messages {
-    queue: Arc<Queue>,
-    number: u64,
+impl Drop for Inbox {
+    /// Ends the open stream: a call whose requests go on is not over for the one who answers it.
+    fn drop(&mut self) {
+        self.0.put(|letters| letters.stream += 1);
+    }
 }
 
-impl Stream for Messages {
+impl Opening {
+    /// How much of the viewer's input was given to streams before: it counts as taken.
+    pub(crate) fn opened(self) -> u64 {
+        let before = self.shared.put(|letters| {
+            letters.opened = letters.stream == self.stream;
+            letters.credit.before = letters.credit.forwarded;
+            letters.credit.taken = letters.credit.forwarded;
+            letters.credit.before
+        });
+        self.shared.room.notify_one();
+        before
+    }
+}
+
+impl Letters {
+    fn input(&mut self, bytes: &[u8]) {
+        self.credit.sent += bytes.len() as u64;
+        self.input.extend_from_slice(bytes);
+    }
+
+    fn next(&mut self) -> Option<Message> {
+        if let Some(offset) = self.ack.take() {
+            return Some(Message::Ack(offset));
+        }
+        if let Some(generation) = self.resume_ack.take() {
+            return Some(Message::ResumeAck(generation));
+        }
+        if let Some(size) = self.resize.take() {
+            return Some(Message::Resize(size));
+        }
+        if std::mem::take(&mut self.focus) {
+            return Some(Message::Focus(Focus {}));
+        }
+        if let Some(range) = self.fetches.pop_front() {
+            return Some(Message::Fetch(range));
+        }
+        if self.input.is_empty() {
+            return None;
+        }
+        let chunk = self.input.split_to(self.input.len().min(INPUT_CHUNK_BYTES)).freeze();
+        if self.input.is_empty() {
+            self.input = BytesMut::new(); // An idle viewer keeps no memory.
+        }
+        self.credit.forwarded += chunk.len() as u64;
+        Some(Message::Input(chunk))
+    }
+}
+
+impl Credit {
+    fn room(&self) -> usize {
+        let untaken = self.sent.saturating_sub(self.taken);
+        usize::try_from(INPUT_WINDOW_BYTES.saturating_sub(untaken)).unwrap_or(usize::MAX)
+    }
+}
+
+/// What one stream takes.
+struct Taken {
+    shared: Arc<Shared>,
+    stream: u64,
+}
+
+impl Stream for Taken {
     type Item = Message;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Message>> {
-        let mut messages = self.queue.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.queue.stream.load(Ordering::Acquire) != self.number {
+        let mut letters = self.shared.lock();
+        if letters.stream != self.stream {
             return Poll::Ready(None);
         }
-        messages.poll_recv(context)
+        if letters.opened
+            && let Some(message) = letters.next()
+        {
+            return Poll::Ready(Some(message));
+        }
+        letters.reader = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -135,48 +289,115 @@ mod tests {
 
     use super::*;
 
-    fn now(stream: &mut (impl Stream<Item = AttachRequest> + Unpin)) -> Option<Message> {
+    const WINDOW: usize = 256 << 10;
+
+    type Requests = Pin<Box<dyn Stream<Item = AttachRequest> + Send>>;
+
+    fn now(stream: &mut Requests) -> Option<Message> {
         stream.next().now_or_never().flatten().and_then(|request| request.message)
     }
 
-    #[tokio::test]
-    async fn a_new_stream_takes_over_what_is_typed_and_acks_never_wait() {
-        let (post, inbox) = inbox();
-        let opened = || {
-            let (requests, opening) = inbox.requests(Open::default());
-            opening.opened();
-            Box::pin(requests)
-        };
-        let mut first = opened();
-        assert!(matches!(now(&mut first), Some(Message::Open(_))));
-        post.input(Bytes::from_static(b"a")).await;
-        assert_eq!(now(&mut first), Some(Message::Input(Bytes::from_static(b"a"))));
-        let mut second = opened();
-        post.input(vec![b'x'; INPUT_CHUNK_BYTES * QUEUE].into()).await;
-        post.ack(7);
-        post.ack(5);
-        assert!(!matches!(now(&mut first), Some(Message::Input(_))), "the first stream is over");
-        assert!(matches!(now(&mut second), Some(Message::Open(_))));
-        assert_eq!(now(&mut second), Some(Message::Ack(7)));
-        assert!(matches!(now(&mut second), Some(Message::Input(chunk)) if chunk.len() == INPUT_CHUNK_BYTES));
+    /// An opened stream, and how much input counts as taken by then.
+    fn opened(inbox: &Inbox) -> (Requests, u64) {
+        let (requests, opening) = inbox.requests(Open::default());
+        let mut requests: Requests = Box::pin(requests);
+        assert!(matches!(now(&mut requests), Some(Message::Open(_))));
+        (requests, opening.opened())
     }
 
-    #[tokio::test]
-    async fn a_stream_that_is_not_opened_takes_nothing() {
+    fn input(text: &'static str) -> Option<Message> {
+        Some(Message::Input(Bytes::from_static(text.as_bytes())))
+    }
+
+    #[test]
+    fn nothing_waits_behind_input() {
         let (post, inbox) = inbox();
-        post.input(Bytes::from_static(b"typed early")).await;
+        post.input_within_credit(&vec![b'x'; WINDOW].into()).expect("its whole credit");
+        (5..8).for_each(|offset| post.ack(offset));
+        post.ack(3);
+        post.resume_ack(2);
+        post.resize(WindowSize { rows: 24, cols: 80 });
+        post.focus();
+        post.fetch(1, 2).expect("the first");
+        let (mut stream, _) = opened(&inbox);
+        assert_eq!(now(&mut stream), Some(Message::Ack(7)));
+        assert_eq!(now(&mut stream), Some(Message::ResumeAck(2)));
+        assert_eq!(now(&mut stream), Some(Message::Resize(WindowSize { rows: 24, cols: 80 })));
+        assert_eq!(now(&mut stream), Some(Message::Focus(Focus {})));
+        assert_eq!(now(&mut stream), Some(Message::Fetch(Range { from: 1, to: 2 })));
+        assert!(matches!(now(&mut stream), Some(Message::Input(chunk)) if chunk.len() == INPUT_CHUNK_BYTES));
+        assert_eq!(inbox.held(), 2);
+    }
+
+    #[test]
+    fn a_new_stream_takes_over_what_is_typed() {
+        let (post, inbox) = inbox();
+        let (mut first, _) = opened(&inbox);
+        post.input_within_credit(&Bytes::from_static(b"a")).expect("credit");
+        assert_eq!(now(&mut first), input("a"));
+        let (mut second, _) = opened(&inbox);
+        post.input_within_credit(&Bytes::from_static(b"b")).expect("credit");
+        assert_eq!(now(&mut first), None, "the first stream is over");
+        assert_eq!(now(&mut second), input("b"));
+    }
+
+    #[test]
+    fn a_stream_that_is_not_opened_takes_nothing() {
+        let (post, inbox) = inbox();
+        post.input_within_credit(&Bytes::from_static(b"typed early")).expect("credit");
         for _ in 0..3 {
             let (failed, opening) = inbox.requests(Open::default());
-            let mut failed = Box::pin(failed);
+            let mut failed: Requests = Box::pin(failed);
             assert!(matches!(now(&mut failed), Some(Message::Open(_))));
             assert_eq!(now(&mut failed), None);
             drop(opening);
             assert_eq!(now(&mut failed), None);
         }
-        let (requests, opening) = inbox.requests(Open::default());
-        let mut requests = Box::pin(requests);
-        assert!(matches!(now(&mut requests), Some(Message::Open(_))));
-        opening.opened();
-        assert_eq!(now(&mut requests), Some(Message::Input(Bytes::from_static(b"typed early"))));
+        assert_eq!(now(&mut opened(&inbox).0), input("typed early"));
+    }
+
+    #[test]
+    fn input_has_a_credit_that_the_program_refills_and_a_new_stream_starts_afresh() {
+        let (post, inbox) = inbox();
+        let (mut stream, _) = opened(&inbox);
+        let send = |count: usize| post.input_within_credit(&vec![b'x'; count].into());
+        send(WINDOW).expect("its whole credit");
+        assert_eq!(send(1), Err(Overrun));
+        assert_eq!(inbox.taken(9), 0, "no program takes what no stream was given");
+        assert!(now(&mut stream).is_some());
+        assert_eq!(inbox.taken(9), 9);
+        assert_eq!((send(9), send(1)), (Ok(()), Err(Overrun)));
+        let (mut second, before) = opened(&inbox);
+        assert_eq!(before, INPUT_CHUNK_BYTES as u64);
+        assert!(now(&mut second).is_some());
+        assert_eq!(inbox.taken(1), before + 1);
+    }
+
+    #[tokio::test]
+    async fn a_viewer_that_knows_of_no_credit_waits_for_the_program() {
+        let (post, inbox) = inbox();
+        let (mut stream, _) = opened(&inbox);
+        let typed = post.input(vec![b'x'; WINDOW + 1].into());
+        tokio::pin!(typed);
+        assert!(typed.as_mut().now_or_never().is_none());
+        assert!(now(&mut stream).is_some());
+        inbox.taken(1);
+        assert!(typed.now_or_never().is_some());
+    }
+
+    #[test]
+    fn the_stream_ends_with_the_inbox() {
+        let (_post, inbox) = inbox();
+        let (mut stream, _) = opened(&inbox);
+        assert!(stream.next().now_or_never().is_none(), "it waits");
+        drop(inbox);
+        assert!(matches!(stream.next().now_or_never(), Some(None)));
+    }
+
+    #[test]
+    fn fetches_that_nobody_takes_are_bounded() {
+        let (post, _inbox) = inbox();
+        (0..16).for_each(|from| post.fetch(from, from + 1).expect("few"));
+        assert_eq!(post.fetch(16, 17), Err(Overrun));
     }
 }

@@ -2,7 +2,8 @@
 //! state.
 //!
 //! `http` routes; `attach` parses what a client asks for; `admit` decides, with `verify`, the replay guard and the
-//! controller; `upstream` is the session's side of an open viewer, through failures; `bridge` is the viewer's.
+//! controller; `upstream` is the session's side of an open viewer, through failures; `bridge` is the viewer's, with `incoming` and
+//! `outgoing` as the two directions of its socket.
 
 mod config;
 mod http;
@@ -20,7 +21,10 @@ mod bridge;
 mod close;
 mod frame;
 mod inbox;
+mod incoming;
 mod outage;
+mod outgoing;
+mod pongs;
 mod upstream;
 
 mod controller;

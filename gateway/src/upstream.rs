@@ -108,6 +108,15 @@ enum Place {
     Stored { grant: String },
 }
 
+/// A stream that was accepted.
+struct Attached {
+    stream: Streaming<AttachResponse>,
+    connection: Option<Connection>,
+    opened: Opened,
+    /// How much input the streams before it were given.
+    input_before: u64,
+}
+
 impl Upstream {
     pub(crate) fn new(gateway: Arc<Inner>, ask: Ask, admission: Admission, inbox: Inbox) -> Upstream {
         let mut upstream = Upstream {
@@ -199,9 +208,11 @@ impl Upstream {
             _ => ATTACH_TIMEOUT,
         };
         match timeout(patience, self.open(place)).await {
-            Ok(Ok((stream, connection, opened))) => {
+            Ok(Ok(attached)) => {
+                let Attached { stream, connection, opened, input_before } = attached;
                 self.attached_at = Some(Instant::now());
                 self.state = State::Attached { stream, _connection: connection };
+                self.greeting = (input_before > 0).then_some(Event::InputTaken(input_before));
                 opened.size.map(Event::Resized)
             }
             Ok(Err(status)) => match ending(&status) {
@@ -217,7 +228,7 @@ impl Upstream {
         }
     }
 
-    async fn open(&self, place: Place) -> Result<(Streaming<AttachResponse>, Option<Connection>, Opened), Status> {
+    async fn open(&self, place: Place) -> Result<Attached, Status> {
         let controller = &self.gateway.controller;
         let (response, opening, connection) = match place {
             Place::Runner { grant, connection } => {
@@ -234,8 +245,7 @@ impl Upstream {
         let mut stream = response.into_inner();
         match stream.message().await?.and_then(|response| response.message) {
             Some(attach_response::Message::Opened(opened)) => {
-                opening.opened();
-                Ok((stream, connection, opened))
+                Ok(Attached { stream, connection, opened, input_before: opening.opened() })
             }
             _ => Err(Status::unavailable("the first answer to Attach is not `opened`")),
         }
@@ -274,7 +284,9 @@ impl Upstream {
             }
             Some(Message::Skipped(skipped)) => Some(Event::Skipped(skipped)),
             Some(Message::Fetched(fetched)) => Some(Event::Fetched(fetched)),
-            Some(Message::InputTaken(total)) => Some(Event::InputTaken(total)),
+            Some(Message::InputTaken(total)) => {
+                Some(self.inbox.taken(total)).filter(|taken| *taken > 0).map(Event::InputTaken)
+            }
             Some(Message::Stage(stage)) => Some(Event::Stage(stage)),
             Some(Message::Resized(size)) => Some(Event::Resized(size)),
             Some(Message::Viewers(count)) => Some(Event::Viewers(count)),

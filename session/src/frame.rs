@@ -71,12 +71,7 @@ impl ServerFrame {
     pub fn encode(&self) -> Bytes {
         match self {
             ServerFrame::Output { offset, replay, bytes } => {
-                let mut buffer = BytesMut::with_capacity(10 + bytes.len());
-                buffer.put_u8(kind::OUTPUT);
-                buffer.put_u8(if *replay { FLAG_REPLAY } else { 0 });
-                buffer.put_u64(*offset);
-                buffer.put_slice(bytes);
-                buffer.freeze()
+                [&output_head(*offset, *replay)[..], bytes].concat().into()
             }
             ServerFrame::Snapshot { offset, replay, size, bytes } => {
                 let mut buffer = BytesMut::with_capacity(14 + bytes.len());
@@ -145,6 +140,13 @@ impl ServerFrame {
             _ => return Ok(None),
         }))
     }
+}
+
+/// What stands before the bytes of an output frame.
+pub fn output_head(offset: u64, replay: bool) -> [u8; 10] {
+    let mut head = [kind::OUTPUT, if replay { FLAG_REPLAY } else { 0 }, 0, 0, 0, 0, 0, 0, 0, 0];
+    head[2..].copy_from_slice(&offset.to_be_bytes());
+    head
 }
 
 /// What a client sends.

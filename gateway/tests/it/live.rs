@@ -1,6 +1,7 @@
 //! Screens, skipped ranges and what is asked for of them, between a runner and both kinds of clients.
 
 use bytes::Bytes;
+use futures_util::SinkExt;
 use podling_proto::terminal::{
     Fetched, Mode, Skipped, Snapshot, WindowSize as WireSize, attach_response::Message as FromRunner,
 };
@@ -9,6 +10,7 @@ use podling_session::{
     id::AttachNonce,
     size::WindowSize,
 };
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     client::{Client, connect, framed, plain},
@@ -57,7 +59,7 @@ async fn a_live_viewer_is_told_what_was_skipped_and_gets_it_when_it_asks() {
     until(world.runner.fetches.subscribe(), |fetches| fetches == &[(7, 1000)]).await;
     world.runner.tell(FromRunner::Fetched(Fetched { offset: 7, data: Bytes::from_static(b"abc") })).await;
     assert_eq!(told(&mut client).await, ServerFrame::Fetched { offset: 7, bytes: Bytes::from_static(b"abc") });
-    world.runner.tell(FromRunner::InputTaken(3)).await;
+    client.send(&ClientFrame::Input("abc".into())).await;
     assert_eq!(told(&mut client).await, ServerFrame::InputTaken { total: 3 });
 }
 
@@ -93,4 +95,76 @@ async fn the_largest_screen_passes() {
     world.runner.tell(screen(5, vec![b'x'; 12 << 20])).await;
     let ServerFrame::Snapshot { bytes, .. } = told(&mut client).await else { panic!("not the screen") };
     assert_eq!(bytes.len(), 12 << 20);
+}
+
+const CREDIT: usize = 256 << 10;
+
+#[tokio::test]
+async fn acks_sizes_and_fetches_pass_input_that_no_program_takes() {
+    let world = World::start().await;
+    world.runner.reads.send_replace(false);
+    let mut client = live(&world, "").await;
+    for _ in 0..8 {
+        client.send(&ClientFrame::Input(vec![b'x'; CREDIT / 8].into())).await;
+    }
+    client.send(&ClientFrame::Ack { offset: 9 }).await;
+    client.send(&ClientFrame::Resize(WindowSize::new(40, 120).expect("a fair size"))).await;
+    client.send(&ClientFrame::Fetch { from: 1, to: 2 }).await;
+    until(world.runner.acked.subscribe(), |acked| *acked == 9).await;
+    until(world.runner.size.subscribe(), |size| *size == Some((40, 120))).await;
+    until(world.runner.fetches.subscribe(), |fetches| fetches == &[(1, 2)]).await;
+    client.send(&ClientFrame::Input("y".into())).await;
+    let end = loop {
+        if let Err(end) = client.frame().await {
+            break end;
+        }
+    };
+    assert_eq!(end.code, 4400);
+}
+
+#[tokio::test]
+async fn input_typed_before_there_is_a_runner_is_bounded_and_arrives() {
+    let world = World::start().await;
+    let place = world.controller.place.send_replace(None);
+    let offer = framed(&world.token(), AttachNonce::random());
+    let mut client = connect(&world, &offer, "").await.map_err(|refused| refused.status()).expect("attached");
+    client.take_resume().await;
+    for _ in 0..8 {
+        client.send(&ClientFrame::Input(vec![b'x'; CREDIT / 8].into())).await;
+    }
+    world.controller.place.send_replace(place);
+    until(world.runner.input.subscribe(), |input| input.len() == CREDIT).await;
+    loop {
+        match client.frame().await {
+            Ok(ServerFrame::InputTaken { total }) if total == CREDIT as u64 => break,
+            Ok(_) => {}
+            Err(end) => panic!("{end:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn input_lost_with_a_stream_is_given_back_as_credit() {
+    let world = World::start().await;
+    world.runner.reads.send_replace(false);
+    let mut client = live(&world, "").await;
+    client.send(&ClientFrame::Input(vec![b'x'; 50_000].into())).await;
+    until(world.runner.input.subscribe(), |input| input.len() == 50_000).await;
+    world.runner.cut();
+    assert_eq!(told(&mut client).await, ServerFrame::InputTaken { total: 50_000 });
+}
+
+#[tokio::test]
+async fn a_plain_client_is_not_read_while_its_program_takes_nothing() {
+    let world = World::start().await;
+    world.runner.reads.send_replace(false);
+    let mut client = plain(&world).await;
+    client.socket.send(Message::binary(vec![b'x'; CREDIT])).await.expect("open");
+    until(world.runner.input.subscribe(), |input| input.len() == CREDIT).await;
+    client.socket.send(Message::text("more")).await.expect("open");
+    world.log.say("output goes on");
+    client.read_until("output goes on").await;
+    assert_eq!(world.runner.input.borrow().len(), CREDIT);
+    world.runner.tell(FromRunner::InputTaken(CREDIT as u64)).await;
+    until(world.runner.input.subscribe(), |input| input.ends_with(b"more")).await;
 }

@@ -67,6 +67,8 @@ pub(crate) struct TerminalDouble {
     pub(crate) acked: watch::Sender<u64>,
     pub(crate) size: watch::Sender<Option<(u32, u32)>>,
     pub(crate) focused: watch::Sender<usize>,
+    /// The program takes what is typed.
+    pub(crate) reads: watch::Sender<bool>,
     /// The `open` of each accepted stream.
     pub(crate) opens: watch::Sender<Vec<Open>>,
     /// The ranges that were asked for.
@@ -89,6 +91,7 @@ impl TerminalDouble {
             acked: watch::Sender::new(0),
             size: watch::Sender::new(None),
             focused: watch::Sender::new(0),
+            reads: watch::Sender::new(true),
             opens: watch::Sender::new(Vec::new()),
             fetches: watch::Sender::new(Vec::new()),
             down: watch::Sender::new(false),
@@ -162,9 +165,21 @@ impl TerminalDouble {
         grant: Grant,
         stream: StreamId,
         acked: watch::Sender<u64>,
+        sender: Responses,
     ) {
+        let mut taken = 0;
         while let Ok(Some(request)) = requests.message().await {
-            self.take(request.message.expect("a message"), &grant, stream, &acked);
+            let message = request.message.expect("a message");
+            if let attach_request::Message::Input(bytes) = &message
+                && *self.reads.borrow()
+            {
+                taken += bytes.len() as u64;
+                let told = Ok(AttachResponse { message: Some(Message::InputTaken(taken)) });
+                if sender.send(told).await.is_err() {
+                    return;
+                }
+            }
+            self.take(message, &grant, stream, &acked);
         }
     }
 
@@ -220,7 +235,7 @@ impl Terminal for TerminalDouble {
             return Err(Status::unimplemented("mode"));
         }
         let grant = self.grant_key.verify(&open.grant).map_err(|error| Status::unauthenticated(error.to_string()))?;
-        let (sender, receiver) = mpsc::channel(4);
+        let (sender, receiver) = mpsc::channel(8);
         let stop = CancellationToken::new();
         let stream = self.accept(&grant, &sender, &stop)?;
         self.opens.send_modify(|opens| opens.push(open.clone()));
@@ -230,7 +245,7 @@ impl Terminal for TerminalDouble {
             let gone = sender.clone();
             tokio::select! {
                 () = double.send(open, acked, sender) => {}
-                () = double.receive(requests, grant.clone(), stream, acks) => {}
+                () = double.receive(requests, grant.clone(), stream, acks, gone.clone()) => {}
                 () = gone.closed() => {}
                 () = stop.cancelled() => {}
                 _ = cuts.changed() => {}
