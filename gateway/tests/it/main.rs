@@ -1,5 +1,6 @@
 //! The gateway over TCP, against a controller and a runner that speak the real gRPC over Unix sockets.
 
+mod autobahn;
 mod client;
 mod controller;
 mod runner;
