@@ -173,6 +173,9 @@ impl Start<'_> {
     async fn sandbox(&mut self, early: &mut Early) -> Result<Ready, End> {
         let limits = self.assignment.limits;
         let ready = early.ready().await.map_err(|error| self.fatal(not_started(&error)))?;
+        if ready.sandbox.is_limited_to(&limits) {
+            return Ok(ready);
+        }
         let limited = {
             let sandbox = Arc::clone(&ready.sandbox);
             tokio::task::spawn_blocking(move || sandbox.limit(limits)).await

@@ -1,5 +1,7 @@
 //! The door of runners: they register once, report what they come to, and hand over sealed segments.
 
+use std::time::Duration;
+
 use futures_util::stream::BoxStream;
 use podling_proto::{
     control::{
@@ -16,17 +18,24 @@ use podling_session::{
     store::{RunnerRow, SegmentRow},
 };
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::info;
 
 use super::{auth, control, drain, error::Error};
-use crate::{core::Core, logs::gap};
+use crate::{
+    core::Core,
+    logs::{gap, pace::Pace},
+};
 
 /// A self-signed certificate has some 500 bytes.
 const MAX_CERTIFICATE_BYTES: usize = 8 * 1024;
 /// A Unix path has 107 bytes, a host name 253.
 const MAX_ADDRESS_BYTES: usize = 512;
+
+/// How long a runner that has proved who it is waits for the row of its launch, before it has to ask again.
+const ROW_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) struct RunnersDoor {
     pub(super) core: Core,
@@ -87,8 +96,7 @@ async fn register(core: &Core, request: RegisterRequest) -> Result<String, Error
     if address.is_empty() || address.len() > MAX_ADDRESS_BYTES {
         return Err(Malformed("address").into());
     }
-    // A runner may be faster than the row that tells of its launch.
-    let row = core.system.runner(id).await?.ok_or(Error::NotReady("the runner is not known yet"))?;
+    let row = launched(core, id).await?;
     if row.credential_used || !core.system.register(id, &certificate, &address).await? {
         return Err(Error::Credential);
     }
@@ -97,6 +105,21 @@ async fn register(core: &Core, request: RegisterRequest) -> Result<String, Error
         None => info!("warm runner {id} registered"),
     }
     Ok(core.seal.credential(id, &certificate).expose_secret().to_owned())
+}
+
+/// The row that tells of a launch. A runner may be faster than it.
+async fn launched(core: &Core, id: RunnerId) -> Result<RunnerRow, Error> {
+    let mut pace = Pace::new(core.system.as_ref());
+    let deadline = Instant::now() + ROW_TIMEOUT;
+    loop {
+        if let Some(row) = core.system.runner(id).await? {
+            return Ok(row);
+        }
+        if Instant::now() >= deadline {
+            return Err(Error::NotReady("the runner is not known yet"));
+        }
+        pace.wait().await;
+    }
 }
 
 /// Whether the session goes on in the way that was reported.

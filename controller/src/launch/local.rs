@@ -12,10 +12,8 @@ mod uids;
 mod warden;
 
 use std::{
-    collections::HashSet,
     fs::{DirBuilder, File},
     io,
-    ops::Range,
     os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::Arc,
@@ -30,14 +28,14 @@ use podling_session::{
 };
 use tokio::{
     process::Child,
-    sync::Mutex,
     time::{Instant, timeout},
 };
 use tracing::{info, warn};
 
 pub use self::spawn::RunnerProgram;
 use self::{
-    dir::{Left, RunnerDir, names},
+    dir::{Left, RunnerDir},
+    uids::Uids,
     warden::Warden,
 };
 
@@ -52,9 +50,8 @@ const CLEAN: Duration = Duration::from_secs(5);
 pub struct LocalLauncher {
     runners: PathBuf,
     program: RunnerProgram,
-    uids: Option<Range<u32>>,
-    /// One launch at a time chooses its uid.
-    choosing: Mutex<()>,
+    /// None without the right to use others than our own.
+    uids: Option<Arc<Uids>>,
     warden: Arc<Warden>,
 }
 
@@ -67,9 +64,9 @@ impl LocalLauncher {
         let runners = data_dir.join("runners");
         check_depth(&runners)?;
         DirBuilder::new().recursive(true).mode(0o700).create(&runners)?;
-        let uids = uids::range(data_dir)?;
+        let uids = Uids::of(data_dir, runners.clone())?.map(Arc::new);
         let warden = Warden::start(runners.clone());
-        Ok(LocalLauncher { runners, program, uids, choosing: Mutex::new(()), warden })
+        Ok(LocalLauncher { runners, program, uids, warden })
     }
 
     /// Ends what watches the runners, not the runners.
@@ -81,13 +78,16 @@ impl LocalLauncher {
         RunnerDir::new(&self.runners, name)
     }
 
-    /// The lock for a new runner, or `None` when there is one already.
+    /// The lock for a new runner in a directory that is made where there is none; `None` when it has a runner already.
     async fn acquire(&self, dir: &RunnerDir) -> io::Result<Option<File>> {
         let deadline = Instant::now() + STARTING;
         loop {
             let probed = blocking({
                 let dir = dir.clone();
-                move || Ok((dir.lock()?, dir.identity().is_some_and(|runner| runner.is_alive())))
+                move || {
+                    dir.create()?;
+                    Ok((dir.lock()?, dir.identity().is_some_and(|runner| runner.is_alive())))
+                }
             });
             match probed.await? {
                 (Some(lock), _) => return Ok(Some(lock)),
@@ -105,37 +105,18 @@ impl LocalLauncher {
 
     async fn try_launch(&self, launch: &Launch) -> io::Result<()> {
         let dir = self.dir(&launch.name);
-        blocking({
-            let dir = dir.clone();
-            move || dir.create()
-        })
-        .await?;
         let Some(lock) = self.acquire(&dir).await? else { return Ok(()) };
-        self.assign_uid(&dir, &launch.name).await?;
-        let (program, launch) = (self.program.clone(), launch.clone());
+        let (uids, program, launch) = (self.uids.clone(), self.program.clone(), launch.clone());
         let name = launch.name.clone();
-        // The command closes our copies of lock and pipe when it is dropped, which is at the end of this closure.
-        let child: Child = blocking(move || program.command(&dir, lock, &launch)?.spawn()).await?;
+        let spawn = move || {
+            uids.map_or(Ok(()), |uids| uids.assign(&dir, &launch.name))?;
+            // The command closes our copies of lock and pipe when it is dropped, which is at the end of this closure.
+            program.command(&dir, lock, &launch)?.spawn()
+        };
+        let child: Child = blocking(spawn).await?;
         info!(launch.name = %name, pid = child.id(), "runner {name} was started");
         self.warden.adopt(name, child);
         Ok(())
-    }
-
-    /// Records the uid of a launch before it starts. The caller holds its lock.
-    async fn assign_uid(&self, dir: &RunnerDir, name: &LaunchName) -> io::Result<()> {
-        let Some(range) = self.uids.clone() else { return Ok(()) };
-        let _one_at_a_time = self.choosing.lock().await;
-        let (runners, dir, name) = (self.runners.clone(), dir.clone(), name.clone());
-        blocking(move || {
-            if dir.uid().is_some_and(|uid| range.contains(&uid)) {
-                return Ok(()); // From an attempt that was cut short.
-            }
-            let others = names(&runners)?;
-            let taken: HashSet<u32> = others.iter().filter_map(|name| RunnerDir::new(&runners, name).uid()).collect();
-            let uid = uids::pick(&range, name.as_str(), &taken);
-            dir.record_uid(uid.ok_or_else(|| io::Error::other("every uid of this data directory is in use"))?)
-        })
-        .await
     }
 
     async fn try_remove(&self, name: &LaunchName) -> io::Result<bool> {

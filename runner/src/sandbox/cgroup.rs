@@ -178,9 +178,16 @@ impl Cgroup {
         }
     }
 
-    /// Files into which a process writes `0` to join the group.
+    /// Files into which a process of one thread writes `0` to join the group.
+    ///
+    /// Version 1 moves a thread that moves itself at once. A process it moves when no other on the machine is forking
+    /// any more, and waits for that for 7 ms and more; so does version 2, which has nothing else.
     pub(super) fn entrances(&self) -> io::Result<Vec<OwnedFd>> {
-        let open = |folder: &PathBuf| fs::OpenOptions::new().write(true).open(folder.join("cgroup.procs"));
+        let file = match self.version {
+            Version::V1 => "tasks",
+            Version::V2 => "cgroup.procs",
+        };
+        let open = |folder: &PathBuf| fs::OpenOptions::new().write(true).open(folder.join(file));
         self.folders.iter().map(|folder| Ok(open(folder)?.into())).collect()
     }
 

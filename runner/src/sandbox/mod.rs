@@ -21,6 +21,7 @@ mod child;
 mod clean;
 mod disk;
 mod enter;
+mod etc;
 mod fork;
 mod held;
 mod level;
@@ -140,6 +141,11 @@ impl Sandbox {
         let sandbox = Sandbox { name, dir, walls, level, uid, program, watch, forker, processes: Mutex::default() };
         sandbox.own().map_err(setup("giving the places to the command's user"))?;
         Ok(sandbox)
+    }
+
+    /// Whether commands may use up just this.
+    pub fn is_limited_to(&self, limits: &Limits) -> bool {
+        self.watch.limits() == *limits
     }
 
     /// Sets what commands may use up from now on. Blocks for a moment.

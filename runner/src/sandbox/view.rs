@@ -8,12 +8,15 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::MemfdFlags;
 
-use super::disk::Disk;
+use super::{
+    disk::Disk,
+    etc::{self, Piece},
+};
 
 pub(super) const WORK: &str = "/work";
 pub(super) const HOME: &str = "/home/podling";
@@ -29,41 +32,6 @@ const RUN_BYTES: &str = "4194304";
 
 /// Beside `/usr`: links into it on most machines, folders of their own on others.
 const SYSTEM: [&str; 7] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec"];
-
-/// What programs read of `/etc`, where it is there. Nothing below holds a secret; `/etc/ssl/private` is why `/etc/ssl`
-/// is not here as a whole.
-const ETC: &[&str] = &[
-    "ld.so.cache",
-    "ld.so.conf",
-    "ld.so.conf.d",
-    "alternatives",
-    "ssl/certs",
-    "ssl/openssl.cnf",
-    "ca-certificates",
-    "ca-certificates.conf",
-    "pki/tls/certs",
-    "pki/ca-trust/extracted",
-    "crypto-policies",
-    "localtime",
-    "timezone",
-    "locale.alias",
-    "terminfo",
-    "inputrc",
-    "bash.bashrc",
-    "services",
-    "protocols",
-    "mime.types",
-    "magic",
-    "os-release",
-    "debian_version",
-    "gai.conf",
-    "host.conf",
-    "fonts",
-    "perl",
-];
-
-/// Folders of `/etc` that belong to language runtimes and have their versions in their names.
-const RUNTIMES: [&str; 2] = ["java-", "python3"];
 
 /// Parents that bubblewrap would otherwise make closed to everyone but root.
 const FOLDERS: &[&str] = &[
@@ -133,9 +101,24 @@ impl Arguments {
     }
 
     fn content(&mut self, target: &str, content: &str) -> io::Result<()> {
-        let number = self.file("etc", content.as_bytes())?;
-        self.add(["--perms", "0444", "--ro-bind-data", &number, target]);
+        let content = in_memory("etc", content.as_bytes())?;
+        self.copy(content, target.into());
         Ok(())
+    }
+
+    fn copy(&mut self, content: OwnedFd, target: PathBuf) {
+        self.add(["--perms", "0444", "--file", &content.as_raw_fd().to_string()]);
+        self.list.push(target.into());
+        self.files.push(content);
+    }
+
+    fn piece(&mut self, piece: Piece) {
+        match piece {
+            Piece::Folder(path) => self.list.extend(["--dir".into(), path.into()]),
+            Piece::Link { path, target } => self.list.extend(["--symlink".into(), target.into(), path.into()]),
+            Piece::Copy { path, content, .. } => self.copy(content, path),
+            Piece::Mount(path) => self.list.extend(["--ro-bind-try".into(), path.clone().into(), path.into()]),
+        }
     }
 
     fn namespaces(&mut self, view: &View<'_>) {
@@ -176,9 +159,8 @@ impl Arguments {
     }
 
     fn etc(&mut self, uid: u32) -> io::Result<()> {
-        for name in ETC.iter().map(|name| (*name).to_owned()).chain(runtimes()) {
-            let path = format!("/etc/{name}");
-            self.add(["--ro-bind-try", &path, &path]);
+        for piece in etc::pieces(Path::new("/etc")) {
+            self.piece(piece);
         }
         self.content(
             "/etc/passwd",
@@ -204,12 +186,6 @@ impl Arguments {
         self.add(["--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"]);
         self.add(["--remount-ro", "/", "--chdir", WORK]);
     }
-}
-
-fn runtimes() -> Vec<String> {
-    let Ok(entries) = fs::read_dir("/etc") else { return Vec::new() };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|name| RUNTIMES.iter().any(|start| name.starts_with(start))).collect()
 }
 
 /// `list` as the content of the file that `--args` reads, so that no path of the machine stands in an argument, where

@@ -5,7 +5,7 @@ use std::{collections::HashSet, os::unix::fs::PermissionsExt, path::Path};
 use podling_session::{id::RunnerId, launch::LaunchState, session::Isolation, spec::Limits};
 use tempfile::TempDir;
 
-use super::*;
+use super::{dir::names, *};
 
 /// Tells its arguments, bootstrap and environment, then lives until it is killed.
 const OBEDIENT: &str = r#"case "$*" in *--clean*) exit 0;; esac

@@ -1,8 +1,17 @@
 //! A user of its own for every command, where Podling runs as root.
 
-use std::{collections::HashSet, io, ops::Range, path::Path};
+use std::{
+    collections::HashSet,
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
+use podling_session::id::LaunchName;
 use sha2::{Digest, Sha256};
+
+use super::dir::{RunnerDir, names};
 
 /// How many launches can be held at once with a uid each.
 const COUNT: u32 = 4096;
@@ -12,16 +21,39 @@ const BASE: u32 = 0x1000_0000;
 const FALLBACK: u32 = 20_000;
 const FALLBACK_BLOCKS: u32 = 8;
 
-/// The uids that launches of this data directory draw from, none without the right to use others than our own.
-/// Derived from the path, so that two data directories of one machine hardly ever share.
-///
-/// # Errors
-/// When the kernel does not tell which uids there are.
-pub(super) fn range(data_dir: &Path) -> io::Result<Option<Range<u32>>> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
+/// The uids that launches of a data directory draw from.
+pub(super) struct Uids {
+    runners: PathBuf,
+    range: Range<u32>,
+    /// One launch at a time chooses.
+    choosing: Mutex<()>,
+}
+
+impl Uids {
+    /// None without the right to use others than our own. The range is derived from the path, so that two data
+    /// directories of one machine hardly ever share.
+    ///
+    /// # Errors
+    /// When the kernel does not tell which uids there are.
+    pub(super) fn of(data_dir: &Path, runners: PathBuf) -> io::Result<Option<Uids>> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        let range = choose(data_dir, &std::fs::read_to_string("/proc/self/uid_map")?);
+        Ok(range.map(|range| Uids { runners, range, choosing: Mutex::new(()) }))
     }
-    Ok(choose(data_dir, &std::fs::read_to_string("/proc/self/uid_map")?))
+
+    /// Records the uid of a launch before it starts. The caller holds its lock. Blocks.
+    pub(super) fn assign(&self, dir: &RunnerDir, name: &LaunchName) -> io::Result<()> {
+        let _one_at_a_time = self.choosing.lock().unwrap_or_else(PoisonError::into_inner); // It guards no data.
+        if dir.uid().is_some_and(|uid| self.range.contains(&uid)) {
+            return Ok(()); // From an attempt that was cut short.
+        }
+        let others = names(&self.runners)?;
+        let taken = others.iter().filter_map(|name| RunnerDir::new(&self.runners, name).uid()).collect();
+        let uid = pick(&self.range, name.as_str(), &taken);
+        dir.record_uid(uid.ok_or_else(|| io::Error::other("every uid of this data directory is in use"))?)
+    }
 }
 
 fn choose(data_dir: &Path, uid_map: &str) -> Option<Range<u32>> {
