@@ -51,14 +51,16 @@ pub(crate) fn switch(key: &HeaderValue, subprotocol: Option<&'static str>) -> Re
     response
 }
 
-/// The two directions of the socket, once the answer is on its way. `None` when the viewer has left.
+/// The two directions of the socket, once the answer is on its way, served by the runtime that asks for them and no longer
+/// by that of the request. `None` when the viewer has left.
 pub(crate) async fn socket(upgrade: OnUpgrade, dialect: Dialect, limits: &Limits) -> Option<(Incoming, Outgoing)> {
     let limit = match dialect {
         Dialect::Framed => MAX_FRAMED_BYTES,
         Dialect::Plain => MAX_PLAIN_BYTES,
     };
     let parts = downcast::<TokioIo<TcpStream>>(upgrade.await.ok()?).expect("every server here listens on TCP");
-    let (read, write) = parts.io.into_inner().into_split();
+    let socket = parts.io.into_inner().into_std().and_then(TcpStream::from_std).ok()?;
+    let (read, write) = socket.into_split();
     Some((Incoming::new(read, parts.read_buf, limit), Outgoing::new(write, limits.send_timeout)))
 }
 

@@ -71,7 +71,8 @@ async fn upgrade<B>(gateway: &Arc<Inner>, uid: Option<Uid>, mut request: Request
     let query = request.uri().query().unwrap_or_default();
     match decide(gateway, uid, &offer, query).await {
         Ok((ask, admission)) => {
-            gateway.sockets.spawn(bridge::run(Arc::clone(gateway), upgraded, ask, admission));
+            let (uid, viewer) = (ask.uid, bridge::run(Arc::clone(gateway), upgraded, ask, admission));
+            gateway.shards.spawn(&gateway.sockets, uid, viewer);
         }
         Err(refused) => {
             debug!(refusal = refused.refusal.problem_type(), "an attach was refused");

@@ -3,7 +3,7 @@
 //!
 //! `http` routes; `attach` parses what a client asks for; `admit` decides, with `verify`, the replay guard and the
 //! controller; `upstream` is the session's side of an open viewer, through failures; `bridge` is the viewer's, with `incoming` and
-//! `outgoing` as the two directions of its socket.
+//! `outgoing` as the two directions of its socket. `shard` is the threads that all of these run on.
 
 mod config;
 mod http;
@@ -29,10 +29,11 @@ mod upstream;
 
 mod controller;
 mod runner;
+mod shard;
 
 pub mod replay_memory;
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use ::http::{Request, Response};
 use bytes::Bytes;
@@ -42,7 +43,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 pub use crate::config::{Config, Limits};
-use crate::{controller::Controller, keys::Keys, runner::Runners};
+use crate::{controller::Controller, keys::Keys, runner::Runners, shard::Shards};
 
 /// One gateway; clones share everything.
 #[derive(Clone)]
@@ -53,22 +54,27 @@ pub(crate) struct Inner {
     pub(crate) controller: Controller,
     pub(crate) keys: Keys,
     pub(crate) runners: Runners,
+    pub(crate) shards: Shards,
     pub(crate) sockets: TaskTracker,
     pub(crate) draining: CancellationToken,
 }
 
 impl Gateway {
     /// Connects to nothing yet: the controller may start later.
-    pub fn new(config: Config) -> Gateway {
+    ///
+    /// # Errors
+    /// When the threads that serve viewers cannot be started.
+    pub fn new(config: Config) -> io::Result<Gateway> {
         let controller = Controller::new(&config.controller, &config.credential);
-        Gateway(Arc::new(Inner {
+        Ok(Gateway(Arc::new(Inner {
             keys: Keys::new(controller.clone()),
             controller,
             config,
             runners: Runners::default(),
+            shards: Shards::start()?,
             sockets: TaskTracker::new(),
             draining: CancellationToken::new(),
-        }))
+        })))
     }
 
     /// Whether a path is the gateway's to answer: terminals and the browser's files.
@@ -99,5 +105,6 @@ impl Gateway {
         let leftovers = &self.0.controller.leftovers;
         leftovers.close();
         leftovers.wait().await; // Each has a deadline of its own.
+        self.0.shards.close().await;
     }
 }

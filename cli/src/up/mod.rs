@@ -108,7 +108,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         issuer,
         guard: guard.clone(),
         limits: Limits { drain_spread: DRAIN_SPREAD, ..Limits::default() },
-    });
+    })
+    .context("viewers cannot be served")?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
     servers.spawn(door::serve(listener, gateway.clone(), controller.router(), stop.clone()));

@@ -97,7 +97,8 @@ impl World {
             issuer: ISSUER.into(),
             guard: Arc::clone(&guard) as Arc<dyn ReplayGuard>,
             limits,
-        });
+        })
+        .expect("threads");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("bound");
         let service = gateway.clone();
