@@ -81,12 +81,16 @@ pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Tick
     let key = SessionKey::random();
     let new = new_session(core, owner, uid, spec, core.seal.seal(uid, &key, &secrets), &request);
     let id = new.id.clone();
-    match core.sessions.create(new).await? {
+    let made = core.sessions.create(new).await?;
+    // Before the disk has the session, which takes as long as the start of a command does. A power failure that undid
+    // the session would end its runner, too, and nobody has been told of it.
+    if let Created::Claimed(session, runner) = &made {
+        core.orders.assign(*runner, session.life(), assignment(session, &key, secrets));
+    }
+    core.sessions.flush().await?;
+    match made {
         Created::New(session) => Ok(created(session, token, "cold")),
-        Created::Claimed(session, runner) => {
-            core.orders.assign(runner, session.life(), assignment(&session, &key, secrets));
-            Ok(created(session, token, "warm"))
-        }
+        Created::Claimed(session, _) => Ok(created(session, token, "warm")),
         Created::Existing(session) => {
             let token = mint(core, owner, session.uid).await?;
             Ok(Ticket { session, token, origin: Origin::Repeated })

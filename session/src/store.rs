@@ -108,8 +108,12 @@ pub struct Page {
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Writes Pending with its event, raises the quota counters, and claims the first of the `warm` runners that serves
-    /// nobody, by one compare-and-set; or changes nothing.
+    /// nobody, by one compare-and-set; or changes nothing. Outlives this process at once, a power failure after
+    /// [`SessionStore::flush`].
     async fn create(&self, new: NewSession) -> Result<Created, StoreError>;
+
+    /// Returns when no power failure undoes what this store has answered before.
+    async fn flush(&self) -> Result<(), StoreError>;
 
     /// By id or uid. Deleted sessions and those of others are not found.
     async fn get(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError>;

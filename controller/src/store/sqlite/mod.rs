@@ -23,17 +23,19 @@ mod transaction;
 mod watch;
 
 use std::{
-    path::Path,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
 
 use podling_session::store::StoreError;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::spawn_blocking, time::timeout};
 
 pub use self::clock::Clock;
 use self::{
-    error::Error,
-    thread::Thread,
+    error::{Error, NoAnswer},
+    thread::{ANSWER, Thread},
     transaction::{Durability, Tx},
     watch::Watch,
 };
@@ -43,6 +45,8 @@ pub struct SqliteStore {
     thread: Thread,
     changed: Arc<Notify>,
     watch: Arc<Mutex<Watch>>,
+    /// Where commits lie until they are written back into the database.
+    wal: PathBuf,
 }
 
 /// Opens the file, made with mode 0600 if there is none, and brings it to the newest schema.
@@ -63,7 +67,10 @@ pub async fn open_with_clock(path: &Path, clock: Clock) -> Result<Arc<SqliteStor
     let changed = Arc::new(Notify::new());
     let thread = Thread::start(path.to_owned(), clock, changed.clone()).await?;
     let opened_at = thread.run(None, |tx| Ok(tx.now)).await?;
-    Ok(Arc::new(SqliteStore { thread, changed, watch: Arc::new(Mutex::new(Watch::from(opened_at))) }))
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let watch = Arc::new(Mutex::new(Watch::from(opened_at)));
+    Ok(Arc::new(SqliteStore { thread, changed, watch, wal: wal.into() }))
 }
 
 impl SqliteStore {
@@ -96,5 +103,18 @@ impl SqliteStore {
         work: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.thread.run(Some(Durability::Hint), work).await
+    }
+
+    /// Returns when what was committed before survives a power failure. The store's thread goes on meanwhile.
+    async fn sync(&self) -> Result<(), StoreError> {
+        let wal = self.wal.clone();
+        let syncing = spawn_blocking(move || match File::open(wal) {
+            Ok(wal) => wal.sync_data(),
+            // The store was closed, which has put everything into the database.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        });
+        let synced = timeout(ANSWER, syncing).await.map_err(|_| NoAnswer::Slow)?;
+        Ok(synced.map_err(io::Error::other).flatten().map_err(Error::File)?)
     }
 }

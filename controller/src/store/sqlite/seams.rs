@@ -29,7 +29,11 @@ use super::{
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
-        self.promise(move |tx| sessions::create(tx, &new)).await
+        self.hint(move |tx| sessions::create(tx, &new)).await
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        self.sync().await
     }
 
     async fn get(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {

@@ -28,7 +28,7 @@ use super::{
 /// full waits, and gives up at `ANSWER`.
 const QUEUE: usize = 256;
 /// A disk that takes longer than this is down as far as a caller is concerned.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce(&mut Database) + Send>;
 

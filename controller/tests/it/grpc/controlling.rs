@@ -10,20 +10,20 @@ use tonic::Streaming;
 
 use super::world::{World, bearing, next, stopped};
 
-struct Line {
+pub(super) struct Line {
     heartbeats: mpsc::Sender<Heartbeat>,
     orders: Streaming<Order>,
 }
 
 impl Line {
-    async fn open(world: &World, credential: &str) -> Line {
+    pub(super) async fn open(world: &World, credential: &str) -> Line {
         let (heartbeats, outbound) = mpsc::channel(4);
         let request = bearing(credential, ReceiverStream::new(outbound));
         let orders = world.runners().control(request).await.expect("accepted").into_inner();
         Line { heartbeats, orders }
     }
 
-    async fn order(&mut self) -> Option<order::Order> {
+    pub(super) async fn order(&mut self) -> Option<order::Order> {
         next(&mut self.orders).await.expect("no error").map(|order| order.order.expect("one of them"))
     }
 

@@ -2,6 +2,7 @@
 
 mod admitting;
 mod attaching;
+mod claiming;
 mod controlling;
 mod draining;
 mod drawing;
