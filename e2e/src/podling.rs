@@ -247,6 +247,15 @@ impl Podling {
         String::from_utf8_lossy(&response.bytes().await.expect("the whole log")).into_owned()
     }
 
+    /// Waits until the terminal log contains `text`.
+    pub async fn prints(&self, uid: &str, text: &str) {
+        until(&format!("session {uid} prints {text:?}"), Duration::from_secs(30), async || {
+            let output = self.output(uid).await;
+            if output.contains(text) { Ok(()) } else { Err(output.len()) }
+        })
+        .await;
+    }
+
     /// Waits until nothing is left of a session: no runner's folder, process or cgroup. Runners of the pool that nobody
     /// has claimed, and those of other sessions, stay.
     pub async fn released(&self, uid: &str, within: Duration) {

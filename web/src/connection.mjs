@@ -16,8 +16,8 @@ import * as frames from "./frames.mjs";
 
 /** An open that takes longer is given up: a dead network says nothing. */
 const OPEN_TIMEOUT_MILLIS = 15_000;
-/** Every byte from an offset on. */
-const MODE = "lossless";
+/** How many lines a page that holds nothing asks for: as many as it keeps. */
+const HISTORY_LINES = 100_000;
 
 export class Connection {
   #uid;
@@ -89,7 +89,8 @@ export class Connection {
   }
 
   #url() {
-    return address(this.#uid, { mode: MODE, ...(this.#reached !== null && { from: this.#reached }) });
+    const begin = this.#reached === null ? { history: HISTORY_LINES } : { from: this.#reached };
+    return address(this.#uid, { mode: "live", ...begin });
   }
 
   /** @param {ArrayBuffer} data */

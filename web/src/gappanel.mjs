@@ -17,6 +17,11 @@ const CHUNK_BYTES = 32 * 1024;
 /** A longer gap is shown in parts. */
 const PART_LINES = 60_000;
 
+/** How often the progress of a long answer is shown. */
+const PROGRESS_MILLIS = 200;
+
+const HIDE_CURSOR = "\x1b[?25l";
+
 export class GapPanel {
   #gaps;
   #ask;
@@ -37,6 +42,7 @@ export class GapPanel {
     this.#ask = ask;
     this.#theme = theme;
     this.#cols = cols;
+    setInterval(() => this.#render(), PROGRESS_MILLIS);
     this.#dialog.addEventListener("close", () => this.#leave());
     element("gap-close").addEventListener("click", () => this.#dialog.close());
     element("gap-older").addEventListener("click", () => this.#step(-1));
@@ -91,6 +97,7 @@ export class GapPanel {
     const { term, output } = view;
     this.#begin(view, "drawing");
     term.reset();
+    term.write(HIDE_CURSOR);
     let atTop = false;
     while (this.#goesOn(view, "drawing") && term.buffer.normal.length < PART_LINES) {
       if (view.shown === output.size && !(await this.#more(view))) break;

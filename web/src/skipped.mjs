@@ -4,7 +4,9 @@
 /** @typedef {import("./fetching.mjs").Answer} Answer */
 /** @typedef {(from: number, to: number, onPiece: (bytes: Uint8Array) => void) => Promise<Answer | null>} Ask */
 
-/** What one question asks for, and the most that is answered. */
+/** What the first question asks for, so that something is soon there; each asks for twice as much as the one before. */
+const FIRST_QUESTION_BYTES = 64 * 1024;
+/** The most that is answered. */
 const QUESTION_BYTES = 1024 * 1024;
 
 export class SkippedOutput {
@@ -13,6 +15,9 @@ export class SkippedOutput {
   #next;
   /** In a Blob, which the browser may move to its disk. */
   #kept = new Blob();
+  #questionBytes = FIRST_QUESTION_BYTES;
+  /** How much of the open question's answer came so far. */
+  #coming = 0;
   /** The question that is open. @type {Promise<"more" | "whole" | "lost"> | null} */
   #asking = null;
   /** How much of it the server no longer keeps. */
@@ -30,9 +35,9 @@ export class SkippedOutput {
     return this.#kept.size;
   }
 
-  /** How much was asked for so far. */
+  /** How much was fetched so far, or is no longer kept. */
   get passed() {
-    return this.#next - this.#gap.from;
+    return this.#next - this.#gap.from + this.#coming;
   }
 
   get whole() {
@@ -61,8 +66,13 @@ export class SkippedOutput {
     if (this.whole) return "whole";
     /** @type {Uint8Array[]} */
     const pieces = [];
-    const answer = await this.#ask(this.#next, Math.min(to, this.#next + QUESTION_BYTES), (bytes) => void pieces.push(bytes));
+    const answer = await this.#ask(this.#next, Math.min(to, this.#next + this.#questionBytes), (bytes) => {
+      pieces.push(bytes);
+      this.#coming += bytes.length;
+    });
+    this.#coming = 0;
     if (answer === null) return "lost"; // Its pieces are asked for again.
+    this.#questionBytes = Math.min(this.#questionBytes * 2, QUESTION_BYTES);
     this.#kept = new Blob([this.#kept, ...pieces.map((bytes) => /** @type {BlobPart} */ (bytes))]);
     // An answer that leads nowhere: what is left will never come.
     const next = answer.next > this.#next ? Math.min(answer.next, to) : to;

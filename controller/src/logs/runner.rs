@@ -21,8 +21,8 @@ use tonic::{Status, Streaming};
 
 /// How long a runner may take to accept a stream.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
-/// An ack goes out for every so many bytes: an eighth of the window, so that the runner never waits for one.
-const ACK_EVERY: u64 = 128 * 1024;
+/// An ack goes out for every so many bytes: a quarter of the smallest window, so that the runner never waits for one.
+const ACK_EVERY: u64 = 4 * 1024;
 /// Acks that the transport has not taken; one that finds no place is made good by the next.
 const WAITING_REQUESTS: usize = 4;
 
