@@ -33,6 +33,7 @@ try {
   await theSkippedOutputIsShownAndSaved();
   await aReturnGoesOnWhereThePageWas();
   await behindAFullScreenProgramTheScreenIsKeptOnce();
+  await aWiderScreenTakesNoLineFromTheScrollback();
   assert.deepEqual(errors, [], 'the page logs no error');
 } catch (error) {
   await shot(page, 'gaps-failed');
@@ -107,6 +108,18 @@ async function aReturnGoesOnWhereThePageWas() {
   at = second.output(TO + 6, '\r\nnothing was missing');
   await second.until('an ack on the new connection', ({ acked }) => acked === at);
   await waitForText(page, 'nothing was missing');
+}
+
+async function aWiderScreenTakesNoLineFromTheScrollback() {
+  const word = 'x'.repeat(150);
+  at = second.output(at, `\r\n${lines('early', 30)}${`${word}\r\n`.repeat(8)}`);
+  second.resized(30, 160);
+  // Of 24 rows there are 15 left when eight lines of two rows are lines of one.
+  second.snapshot(at, `${CLEAR}${lines('early', 30).split('\r\n').slice(-8).join('\r\n')}${`${word}\r\n`.repeat(8)}`, { rows: 30, cols: 160 });
+  at = second.output(at, 'wider');
+  await second.until('an ack', ({ acked }) => acked === at);
+  const text = await screenText(page);
+  for (let line = 1; line <= 30; line += 1) assert.equal(text.match(new RegExp(`^early ${line}$`, 'gm'))?.length, 1, `early ${line} is there once:\n${text}`);
 }
 
 async function behindAFullScreenProgramTheScreenIsKeptOnce() {

@@ -5,6 +5,7 @@ import { Terminal } from "../vendor/xterm.mjs";
 import { Characters } from "./characters.mjs";
 import { amount } from "./gaps.mjs";
 import { look } from "./look.mjs";
+import { syncScrollbarOncePerPicture } from "./scrolling.mjs";
 import { SkippedOutput } from "./skipped.mjs";
 
 /** @typedef {import("./gaps.mjs").Gaps} Gaps */
@@ -36,14 +37,18 @@ export class GapPanel {
    * @param {Ask} ask
    * @param {() => import("./themes.mjs").ThemeName} theme
    * @param {() => number} cols of the session's terminal
+   * @param {() => void} back gives the keyboard back to the terminal
    */
-  constructor(gaps, ask, theme, cols) {
+  constructor(gaps, ask, theme, cols, back) {
     this.#gaps = gaps;
     this.#ask = ask;
     this.#theme = theme;
     this.#cols = cols;
     setInterval(() => this.#render(), PROGRESS_MILLIS);
-    this.#dialog.addEventListener("close", () => this.#leave());
+    this.#dialog.addEventListener("close", () => {
+      this.#leave();
+      back();
+    });
     element("gap-close").addEventListener("click", () => this.#dialog.close());
     element("gap-older").addEventListener("click", () => this.#step(-1));
     element("gap-newer").addEventListener("click", () => this.#step(1));
@@ -68,6 +73,7 @@ export class GapPanel {
     const fit = new FitAddon();
     term.loadAddon(fit);
     term.open(element("gap-terminal"));
+    syncScrollbarOncePerPicture(term);
     term.resize(this.#cols(), fit.proposeDimensions()?.rows ?? 24);
     term.attachCustomKeyEventHandler((event) => scrolls(term, event));
     term.focus();

@@ -1,5 +1,6 @@
-// What happens to the screen before a snapshot replaces it and something was skipped in between: it moves into the
-// scrollback, and a line below it says what is missing.
+// What moves into the scrollback before a snapshot replaces the screen. When something was skipped in between, that is
+// the whole screen, and a line below it says what is missing. After a resize it is what xterm.js brought back from the
+// scrollback when lines joined again: the snapshot knows nothing of them.
 
 import { markText } from "./gaps.mjs";
 
@@ -15,6 +16,23 @@ const LINK = "\x1b[0;36;4m";
 export class Keeping {
   /** The screen that was kept last. */
   #kept = "";
+  /** The first line of the screen, from before a resize. @type {import("../vendor/xterm.mjs").IMarker | undefined} */
+  #top;
+
+  /** A resize follows. @param {Terminal} term */
+  resizes(term) {
+    const { active } = term.buffer;
+    if (active.type === "normal" && this.#top === undefined) this.#top = term.registerMarker(-active.cursorY);
+  }
+
+  /** What to write so that no more than the screen is replaced. @param {Terminal} term which has parsed all before */
+  giveBack(term) {
+    const { rows, buffer } = term;
+    const lines = this.#top === undefined ? 0 : this.#top.line - buffer.normal.baseY;
+    this.#top?.dispose();
+    this.#top = undefined;
+    return lines > 0 ? `${PLAIN}\x1b[${rows};1H${"\n".repeat(lines)}` : "";
+  }
 
   /**
    * What to write so that the screen, and below it the mark of a gap, stand in the scrollback.
@@ -23,6 +41,8 @@ export class Keeping {
    */
   keep(term, gap) {
     const { rows, cols } = term;
+    this.#top?.dispose();
+    this.#top = undefined;
     const lines = screenLines(term.buffer.normal, rows);
     const text = lines.join("\n");
     // Behind a full-screen program it stays as it was, and need not be kept each time.

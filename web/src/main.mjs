@@ -56,7 +56,7 @@ const connection = new Connection(uid, keys, {
   },
   onClose: closed,
 });
-const panel = new GapPanel(gaps, askForOutput, () => theme, () => screen.term.cols);
+const panel = new GapPanel(gaps, askForOutput, () => theme, () => screen.term.cols, () => screen.term.focus());
 const search = new SearchBar(screen.search, () => screen.term.focus());
 
 /** For tests, and for who wants to look. */

@@ -14,6 +14,7 @@ import { markedGap } from "./gaps.mjs";
 import { Keeping } from "./keeping.mjs";
 import { look, openLink } from "./look.mjs";
 import { QueryStripper } from "./queries.mjs";
+import { syncScrollbarOncePerPicture } from "./scrolling.mjs";
 import { THEMES } from "./themes.mjs";
 
 /** @typedef {import("./frames.mjs").Size} Size */
@@ -60,6 +61,9 @@ export class Screen {
       ...look(theme),
       cursorBlink: true,
       macOptionIsMeta: true,
+      // Has no other effect than this: a screen that grows gets empty lines, and none from the scrollback, which the
+      // snapshot that follows would overwrite.
+      windowsPty: { backend: "conpty", buildNumber: 21376 },
     });
     this.#drawing = new Drawing(this.term);
     this.#load();
@@ -90,6 +94,7 @@ export class Screen {
     this.#characters.reset();
     if (gap !== null) this.#drawing.then(() => this.term.write(this.#keeping.keep(this.term, gap)));
     this.resize(size);
+    this.#drawing.then(() => this.term.write(this.#keeping.giveBack(this.term)));
     this.#draw(bytes, offset, replay);
   }
 
@@ -108,7 +113,10 @@ export class Screen {
   /** The window size from here on; it may be another viewer's. @param {Size} size */
   resize({ rows, cols }) {
     this.#drawing.then(() => {
-      if (this.term.rows !== rows || this.term.cols !== cols) this.term.resize(cols, rows);
+      if (this.term.rows !== rows || this.term.cols !== cols) {
+        this.#keeping.resizes(this.term);
+        this.term.resize(cols, rows);
+      }
       this.#box();
     });
   }
@@ -158,6 +166,7 @@ export class Screen {
       writeText: (_, text) => void (this.#replaying || this.#events.onCopyAsked(text)),
     }));
     term.open(this.#frame);
+    syncScrollbarOncePerPicture(term);
     try {
       const webgl = new WebglAddon();
       webgl.onContextLoss(() => webgl.dispose()); // xterm.js goes on with the DOM.

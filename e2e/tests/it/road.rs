@@ -22,7 +22,7 @@ while read -r word; do
   case $word in
     size) echo "size is $(stty size)" ;;
     loop) trap 'echo interrupted; trap - INT' INT; echo looping; sleep 60 & wait $!; trap - INT ;;
-    probe) printf '\033[6n\033[c'; sleep 0.3; echo 'probe answered' ;;
+    probe) printf '\033[6n\033[c'; read -rsd R; read -rsd c; read -rst 0.3 more; echo "probe answered once${more:+ and more}" ;;
     quit) echo Goodbye; exit 7 ;;
   esac
 done
@@ -79,7 +79,7 @@ async fn a_program_that_ended_before_the_page_opened_is_still_seen_also_after_ki
     let token = podling.token(&session.uid).await;
     let mut plain = Plain::attach(&podling.url, &session.uid, &token).await.expect("the stored log is served");
     assert_eq!(plain.to_end().await.code, 1000);
-    assert!(plain.text().starts_with("hi\r\n"), "{:?}", plain.text());
+    assert!(plain.text().contains("hi"), "{:?}", plain.text());
     let token = podling.token(&session.uid).await;
     let url = format!("{}/ws/{}?token={token}", podling.url, session.uid);
     browser::scenario("late", &[&url, &podling.url]).await;
@@ -127,7 +127,12 @@ async fn a_program_that_asks_for_the_cursor_is_typed_into_by_nobodys_browser() {
     let session = podling.run("stty -echo; printf '\\033[6n\\033[c\\033]11;?\\007ready\\n'; cat -v").await;
     browser::scenario("queries", &[&session.terminal_url, &podling.url]).await;
     let output = podling.output(&session.uid).await;
-    assert!(output.contains("ready") && !output.contains("^["), "nothing was typed: {output:?}");
+    let (_, typed) = output.split_once("ready\r\n").expect("it was ready");
+    // The runner answers each question once; two pages add nothing.
+    for answer in ["R^[[?", "^[]11;rgb:", "^["] {
+        let expected = if answer == "^[" { 3 } else { 1 };
+        assert_eq!(typed.matches(answer).count(), expected, "{answer:?} in {typed:?}");
+    }
 }
 
 #[tokio::test]

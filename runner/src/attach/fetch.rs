@@ -14,6 +14,9 @@ use crate::terminal::{Cursor, Log, ReadError};
 const MAX_ANSWER_BYTES: u64 = 1 << 20;
 /// The most of it in one message.
 const PIECE_BYTES: usize = 16 << 10;
+/// Bytes a second that any viewer is thought to take: what was measured while it was busy may be little, and is not
+/// measured anew while nothing else is sent.
+const MIN_RATE: f64 = 1e6;
 
 #[derive(Debug)]
 pub(super) struct Fetch {
@@ -59,7 +62,7 @@ impl Fetch {
             self.pieces.pop_front();
         }
         let pause = rate
-            .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(2.0 * fetched.data.len() as f64 / rate.max(1e4)));
+            .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(2.0 * fetched.data.len() as f64 / rate.max(MIN_RATE)));
         self.due = now + pause;
         Ok(fetched)
     }
