@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use memchr::memmem;
 use reqwest::{Method, StatusCode};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::process::Signal;
@@ -245,6 +246,20 @@ impl Podling {
         let response = self.http.get(url).send().await.expect("podling answers");
         assert_eq!(response.status(), StatusCode::OK);
         String::from_utf8_lossy(&response.bytes().await.expect("the whole log")).into_owned()
+    }
+
+    /// Waits until `text` is in a file of the terminal log, which it is some 20 ms after viewers see it. The file's path.
+    pub async fn stores(&self, uid: &str, text: &str) -> PathBuf {
+        let blobs = self.data_dir().join("blobs");
+        until(&format!("session {uid} stores {text:?}"), Duration::from_secs(30), async || {
+            let mut files = files_below(&blobs);
+            files.retain(|file| file.iter().any(|part| part == uid));
+            let found = files.iter().position(|file| {
+                std::fs::read(file).is_ok_and(|bytes| memmem::find(&bytes, text.as_bytes()).is_some())
+            });
+            found.map(|found| files.swap_remove(found)).ok_or(files)
+        })
+        .await
     }
 
     /// Waits until the terminal log contains `text`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderValue, StatusCode, header};
+use memchr::memmem;
 use podling_session::{
     frame::{ClientFrame, SUBPROTOCOL, ServerFrame},
     id::AttachNonce,
@@ -168,7 +169,9 @@ impl Viewer {
     /// Reads until the output holds `text`.
     pub async fn sees(&mut self, text: &str) {
         let deadline = Instant::now() + ANSWER;
-        while !self.text().contains(text) {
+        let mut looked = 0;
+        while memmem::find(&self.output[looked..], text.as_bytes()).is_none() {
+            looked = self.output.len().saturating_sub(text.len());
             let step = timeout_at(deadline, self.step()).await;
             match step {
                 Ok(None) => {}
@@ -236,7 +239,9 @@ impl Plain {
     }
 
     pub async fn sees(&mut self, text: &str) {
-        while !self.text().contains(text) {
+        let mut looked = 0;
+        while memmem::find(&self.output[looked..], text.as_bytes()).is_none() {
+            looked = self.output.len().saturating_sub(text.len());
             if let Some(closed) = self.step().await {
                 panic!("closed with {closed:?} before {text:?} in {:?}", self.text());
             }

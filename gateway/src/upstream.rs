@@ -311,11 +311,11 @@ impl Upstream {
         Some(output)
     }
 
-    /// A viewer that can resume is told so; for a plain one the gateway does it.
+    /// A runner that ends sends its viewers away; the rest of the log is elsewhere by then.
     fn closed(&mut self, closed: Closed) -> Option<Event> {
         let Closed { code, reason } = closed;
         let code = u16::try_from(code).unwrap_or(1011);
-        if code == close::DRAINING && self.ask.dialect == Dialect::Plain {
+        if code == close::DRAINING {
             return self.lose("the runner drains");
         }
         Some(Event::End(Ending::Closed { code, reason }))

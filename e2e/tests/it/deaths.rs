@@ -30,6 +30,7 @@ async fn when_the_runner_is_killed_viewers_get_a_last_line_and_a_close_within_10
     let token = podling.token(&session.uid).await;
     let mut plain = Plain::attach(&podling.url, &session.uid, &token).await.expect("a second viewer");
     plain.sees("ready").await;
+    podling.stores(&session.uid, "ready").await;
     let killed = Instant::now();
     signal(runner_of(&podling, &session.uid).await, Signal::KILL);
     let closed = framed.to_end().await;

@@ -15,7 +15,8 @@ async fn two_hundred_thousand_lines_pass_ten_random_cuts_with_none_missing_and_n
     let mut viewer = Viewer::of(&podling, &session).await;
     for cut in cuts {
         while viewer.offset <= cut || viewer.resume.is_none() {
-            assert!(viewer.step().await.is_none(), "closed before {cut} at {}", viewer.offset);
+            let closed = viewer.step().await;
+            assert_eq!(closed, None, "closed before {cut} at {}: {:?}", viewer.offset, viewer.error);
         }
         output.append(&mut viewer.output);
         let offset = viewer.offset;

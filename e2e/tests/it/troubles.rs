@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use podling_e2e::{
-    podling::{Podling, files_below},
+    podling::Podling,
     viewer::{Plain, Viewer},
     wait::until,
 };
@@ -142,9 +142,7 @@ async fn while_the_disk_is_full_the_command_goes_on_and_the_gap_is_recorded_and_
     let mut viewer = Viewer::of(&podling, &session).await;
     viewer.sees("ready").await;
     // The next file of the log meets a full disk.
-    let files = files_below(&podling.data_dir().join("blobs"));
-    let folder = files.first().and_then(|file| file.parent()).expect("the log has a file");
-    let next = folder.join(segment_file(1));
+    let next = podling.stores(&session.uid, "ready").await.with_file_name(segment_file(1));
     std::os::unix::fs::symlink("/dev/full", &next).expect("a link");
     viewer.type_in("\n").await;
     viewer.sees("100").await; // It was typed: a cut may take along what is under way.

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use podling_gateway::Limits;
-use podling_session::frame::{ClientFrame, ServerFrame};
+use podling_proto::terminal::{Closed, attach_response};
+use podling_session::{
+    frame::{ClientFrame, ServerFrame},
+    refusal::close,
+};
 
 use crate::{
     client::{attached, plain},
@@ -80,6 +84,27 @@ async fn a_dead_runner_leaves_its_viewers_with_the_stored_rest_and_a_clear_end()
     let (bytes, end) = plain.read_to_end().await;
     assert_eq!(bytes, b"death\r\n[podling] The runner was lost.\r\n");
     assert_eq!((end.code, end.reason.as_str()), (1000, "runner-lost"));
+}
+
+#[tokio::test]
+async fn a_runner_that_ends_leaves_slow_viewers_with_the_stored_rest_on_the_same_socket() {
+    let world = World::start().await;
+    world.log.say("before ");
+    let ((mut framed, _), mut plain) = (attached(&world).await, plain(&world).await);
+    assert_eq!(framed.output().await, Ok((0, "before ".into())));
+    plain.read_until("before ").await;
+    world.runner.down.send_replace(true);
+    world.controller.place.send_replace(Some(Place::Stored));
+    let closed = Closed { code: close::DRAINING.into(), reason: "the runner ends".into() };
+    world.runner.tell(attach_response::Message::Closed(closed)).await;
+    world.log.say("the rest");
+    world.log.end("exit", Some(0));
+    assert_eq!(framed.output().await, Ok((7, "the rest".into())));
+    let ServerFrame::Exit { .. } = framed.frame().await.expect("exit") else { panic!("not exit") };
+    assert_eq!(framed.frame().await.expect_err("closed").code, 1000);
+    let (bytes, end) = plain.read_to_end().await;
+    assert!(bytes.starts_with(b"the rest\r\n"), "{bytes:?}");
+    assert_eq!(end.code, 1000);
 }
 
 #[tokio::test]

@@ -61,8 +61,9 @@ impl Fetch {
         if bytes.is_empty() {
             self.pieces.pop_front();
         }
-        let pause = rate
-            .map_or(Duration::ZERO, |rate| Duration::from_secs_f64(2.0 * fetched.data.len() as f64 / rate.max(MIN_RATE)));
+        let pause = rate.map_or(Duration::ZERO, |rate| {
+            Duration::from_secs_f64(2.0 * fetched.data.len() as f64 / rate.max(MIN_RATE))
+        });
         self.due = now + pause;
         Ok(fetched)
     }
