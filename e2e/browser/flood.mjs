@@ -29,6 +29,7 @@ try {
   const goesOnBelow = cut === `${+last + 1}` && rest === `${+last + 2}`;
   assert.ok(goesOn || goesOnBelow, `after ${last} and ${cut} come ${rest} and ${next}`);
   await page.keyboard.press('Escape');
+  await page.waitForFunction(() => document.activeElement?.closest('#terminal'));
   await page.keyboard.type('typed\n');
   await waitForText(page, 'got typed');
   assert.deepEqual(errors, [], 'the page logs no error');
