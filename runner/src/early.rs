@@ -5,6 +5,7 @@ use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use podling_session::{size::WindowSize, spec::Limits};
 use tokio::{
+    runtime::Handle,
     task::{JoinSet, spawn_blocking},
     time::timeout,
 };
@@ -42,7 +43,7 @@ impl Early {
         let Place { dir, name, uid, minimum, isolation_none, .. } = place.clone();
         let settings = Settings { dir, name, uid, minimum, isolation_none, limits: Limits::default() };
         let mut making = JoinSet::new();
-        making.spawn(make(settings));
+        making.spawn_blocking(move || make(settings));
         Early(making)
     }
 
@@ -75,12 +76,10 @@ impl Early {
     }
 }
 
-async fn make(settings: Settings) -> Result<Ready, SandboxError> {
-    let prepared = spawn_blocking(move || Sandbox::prepare(settings)).await;
-    let prepared = prepared
-        .map_err(|error| SandboxError::Setup { what: "preparing the sandbox", source: io::Error::other(error) })?;
-    let sandbox = Arc::new(prepared?);
-    let first = First::make(&sandbox).await;
+/// Makes it on a thread of its own: the runtime's only one registers meanwhile. Blocks.
+fn make(settings: Settings) -> Result<Ready, SandboxError> {
+    let sandbox = Arc::new(Sandbox::prepare(settings)?);
+    let first = Handle::current().block_on(First::make(&sandbox));
     let first = first.inspect_err(|error| warn!(%error, "the first program has to wait for its sandbox")).ok();
     Ok(Ready { sandbox, first })
 }
