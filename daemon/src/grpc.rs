@@ -2,12 +2,13 @@
 
 use std::{io, path::Path, time::Duration};
 
+use podling_proto::socket::Socket;
 use rustix::{
     fs::Mode,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
 };
 use tokio::{net::UnixListener, time::timeout};
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{StreamExt, wrappers::UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::{Router, Server};
 use tracing::warn;
@@ -68,7 +69,7 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = UnixListenerStream::new(listener);
+    let incoming = UnixListenerStream::new(listener).map(|accepted| accepted.and_then(Socket::try_from));
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     tokio::pin!(serving);
     tokio::select! {

@@ -6,6 +6,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::socket::Socket;
+
 /// How long a connection may take to stand.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A peer that said nothing for this long is asked whether it is there.
@@ -61,8 +63,8 @@ impl Address {
     }
 }
 
-async fn dial(path: PathBuf) -> std::io::Result<TokioIo<UnixStream>> {
-    Ok(TokioIo::new(UnixStream::connect(path).await?))
+async fn dial(path: PathBuf) -> std::io::Result<TokioIo<Socket>> {
+    Ok(TokioIo::new(UnixStream::connect(path).await?.try_into()?))
 }
 
 fn endpoint() -> Endpoint {

@@ -5,6 +5,7 @@
 pub mod channel;
 pub mod convert;
 pub mod replay;
+pub mod socket;
 
 pub use generated::{control::v1 as control, terminal::v1 as terminal};
 

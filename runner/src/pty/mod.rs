@@ -17,7 +17,10 @@ use rustix::{
         tcsetattr, tcsetwinsize,
     },
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::unix::pipe,
+};
 
 pub(crate) use inherited::close_on_exec;
 
@@ -51,9 +54,8 @@ impl Pty {
             rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
         }
         rustix::io::ioctl_fionbio(&pair.controller, true)?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
         // SAFETY: the descriptor is owned by the AsyncFd from here on, and closed after it is deregistered.
-        let fd = unsafe { AsyncFd::register_with_interest(pair.controller, interest) };
+        let fd = unsafe { AsyncFd::register_with_interest(pair.controller, Interest::READABLE) };
         Ok((Pty { fd: fd.map_err(io::Error::from)? }, pair.user))
     }
 
@@ -83,10 +85,17 @@ impl Pty {
 
     /// Writes as much as the program's terminal has room for, which is something. Cancel safe.
     pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match rustix::io::write(self.fd.get_ref(), bytes) {
+            Err(Errno::AGAIN) => {}
+            written => return Ok(written?),
+        }
+        // Linux tells of room whenever the program has read a key: only who has none wants to hear of it.
+        let room = pipe::Sender::from_owned_fd_unchecked(self.fd.get_ref().try_clone()?)?;
         loop {
-            let mut ready = self.fd.writable().await?;
-            if let Ok(written) = ready.try_io(|fd| Ok(rustix::io::write(fd.get_ref(), bytes)?)) {
-                return written;
+            room.writable().await?;
+            match room.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => return written,
             }
         }
     }
