@@ -1,7 +1,9 @@
 //! Drives the built `podling` as its users do: over HTTP, WebSocket, a browser, and signals.
 
 pub mod archive;
+pub mod balancer;
 pub mod browser;
+pub mod live;
 pub mod podling;
 pub mod process;
 pub mod viewer;

@@ -23,10 +23,10 @@ use tokio_tungstenite::{
 
 use crate::podling::{Podling, Session};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long any single answer may take.
-const ANSWER: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 
 /// What an upgrade came to.
 #[derive(Debug)]
@@ -253,7 +253,7 @@ impl Plain {
     }
 }
 
-fn closed(frame: Option<CloseFrame>) -> Closed {
+pub(crate) fn closed(frame: Option<CloseFrame>) -> Closed {
     match frame {
         Some(frame) => Closed { code: frame.code.into(), reason: frame.reason.to_string() },
         None => Closed { code: 1005, reason: String::new() },

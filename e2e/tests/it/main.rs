@@ -8,6 +8,7 @@ mod ends;
 mod help;
 mod inputs;
 mod isolation;
+mod live;
 mod lossless;
 mod page;
 mod readme;

@@ -1,6 +1,7 @@
 //! What the page makes of a live stream.
 
 use podling_e2e::{
+    balancer::Balancer,
     browser,
     podling::{Podling, Session},
 };
@@ -51,6 +52,24 @@ async fn a_reload_inside_a_full_screen_program_restores_both_screens() {
         read -rn1 key; printf '\\033[?1049l'; echo later; echo left it; sleep 600";
     let session = podling.run(command).await;
     browser::scenario("fullscreen", &[&session.terminal_url, &podling.url]).await;
+}
+
+#[tokio::test]
+async fn a_page_goes_on_across_every_cut_of_a_balancer() {
+    let podling = Podling::start().await;
+    let command = "stty -echo; echo 'go?'; read go; for n in $(seq 120); do echo line $n; sleep 0.05; done; read x; echo got $x; sleep 600";
+    let session = podling.run(command).await;
+    let balancer = Balancer::start(podling.url.replace("http://", "")).await;
+    let origin = format!("http://{}", balancer.address);
+    let url = session.terminal_url.replace(&podling.url, &origin);
+    let cutting = async {
+        for line in [20, 50, 80] {
+            podling.prints(&session.uid, &format!("line {line}\r\n")).await;
+            balancer.cut();
+        }
+    };
+    let arguments = [url.as_str(), origin.as_str()];
+    tokio::join!(browser::scenario("balancer", &arguments), cutting);
 }
 
 #[tokio::test]
