@@ -35,7 +35,11 @@ use podling_session::{
     id::Incarnation,
     phase::{End, EndReason},
 };
-use tokio::{net::UnixListener, sync::watch, task::JoinSet};
+use tokio::{
+    net::UnixListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -130,12 +134,11 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
 /// The file in the runner's directory that says what it serves.
 const ASSIGNED: &str = "assigned";
 
-/// Notes, before anything of it is begun, that the runner was assigned: were it to die without the note, its launcher
-/// would know that the session can be given to another.
-async fn note_assigned(dir: &Path, life: Incarnation) -> io::Result<()> {
+/// Notes that the runner was assigned, which has to be done before anything of it is begun: were it to die without the
+/// note, its launcher would know that the session can be given to another. Under way when this returns.
+fn note_assigned(dir: &Path, life: Incarnation) -> JoinHandle<io::Result<()>> {
     let path = dir.join(ASSIGNED);
-    let noted = tokio::task::spawn_blocking(move || std::fs::write(path, life.launch_name().as_str())).await;
-    noted.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(move || std::fs::write(path, life.launch_name().as_str()))
 }
 
 /// The parts of a runner that are there before it knows what it serves.
@@ -219,7 +222,7 @@ impl Runner {
         let assignment = Assignment::try_from(assign).context("the assignment cannot be understood")?;
         let session = assignment.life.uid;
         info!(session.id = %session, "runner of session {session}, incarnation {}", assignment.life.number);
-        note_assigned(&place.dir, assignment.life).await.context("the assignment cannot be noted")?;
+        let noting = note_assigned(&place.dir, assignment.life);
         let log_dir = blobs.join(&assignment.log_path);
         let log = Arc::new(Log::new(log_dir, assignment.log_bytes, self.head.clone()));
         let (keyboard, input) = keyboard();
@@ -233,6 +236,7 @@ impl Runner {
             keyboard,
             activity: Arc::clone(&self.activity),
         });
+        noting.await.map_err(io::Error::other).flatten().context("the assignment cannot be noted")?;
         self.door.open(Arc::clone(&stage));
         let (orders, registry) = (Arc::clone(&self.orders), Arc::clone(&self.registry));
         Ok(Life { assignment, place, stage, input, orders, registry, controller, hurry }.live(early).await)

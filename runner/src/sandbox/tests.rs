@@ -168,6 +168,7 @@ async fn the_command_has_a_terminal_and_three_places_to_write() {
     for place in ["/", "/usr", "/etc", "/opt/podling/bin", "/dev", "/home", "/var", "/proc/sys"] {
         fixture.prints(&format!("touch {place}/x 2>/dev/null || echo no"), "no\n").await;
     }
+    fixture.prints("chmod 666 /etc/hostname 2>/dev/null || echo no; stat -c %a /etc/hostname", "no\n444\n").await;
 }
 
 #[tokio::test]
