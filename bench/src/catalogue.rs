@@ -36,6 +36,7 @@ pub(crate) enum Figure {
 }
 
 const RAW: Option<&str> = Some("raw PTY");
+const FOLLOWED: Option<&str> = Some("raw PTY, its reader feeding the emulator on a thread");
 
 const fn ratio(
     id: &'static str,
@@ -60,6 +61,10 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     ratio("bulk-text-lossless", "a text file, lossless", "MB/s", RAW, NEAR),
     ratio("bulk-seq-lossless", "`seq`, lossless", "MB/s", RAW, NEAR),
     ratio("bulk-tui-lossless", "a full screen redrawn, lossless", "MB/s", RAW, NEAR),
+    ratio("followed-text", "a text file, live, beside an emulator", "MB/s", FOLLOWED, None),
+    ratio("followed-seq", "`seq`, live, beside an emulator", "MB/s", FOLLOWED, None),
+    ratio("followed-tui", "a full screen redrawn, live, beside an emulator", "MB/s", FOLLOWED, None),
+    value("client", "what the measuring viewer itself could take", "MB/s", None),
     value("cpu-text", "processor time per GB, a text file", "s/GB", None),
     value("cpu-seq", "processor time per GB, `seq`", "s/GB", None),
     value("cpu-tui", "processor time per GB, a full screen redrawn", "s/GB", None),
@@ -80,9 +85,14 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     value("lost", "lines lost over ten cuts of a flood, live", "lines", Some(Bound::AtMost(0.0))),
     value("lost-skipped", "lines left out, and said to be, over the same cuts", "lines", None),
     value("lost-lossless", "lines lost over ten cuts of a flood, lossless", "lines", Some(Bound::AtMost(0.0))),
+    value("attach-rate", "attaches in a second, each token verified and spent", "1/s", None),
+    value("attach-fan", "200 viewers of one session, lossless, together", "MB/s", None),
     value("memory-runner", "runner without its command, idle", "KB", Some(Bound::AtMost(6_000.0))),
     value("memory-history", "runner without its command, after 100 000 lines", "KB", Some(Bound::AtMost(16_384.0))),
     value("memory-socket", "gateway, for one idle socket", "KB", Some(Bound::AtMost(64.0))),
+    value("scale-memory", "`podling up` with 1000 sessions and 5000 idle sockets", "MB", Some(Bound::AtMost(400.0))),
+    value("scale-creates", "creates in a second on the way there", "1/s", None),
+    value("scale-echoes", "keys answered in a second by each of them in turn", "1/s", None),
 ];
 
 /// # Panics

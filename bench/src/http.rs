@@ -26,9 +26,16 @@ impl Http {
 
     /// The JSON of an answer that is a success.
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let body = body.to_string();
+        Ok(serde_json::from_slice(&self.ask("POST", path, &body.to_string())?)?)
+    }
+
+    pub(crate) fn delete(&mut self, path: &str) -> anyhow::Result<()> {
+        self.ask("DELETE", path, "").map(|_| ())
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Vec<u8>> {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len(),
         );
@@ -37,7 +44,7 @@ impl Http {
         let mut answer = vec![0; length];
         self.stream.read_exact(&mut answer)?;
         ensure!(status.starts_with('2'), "{path} was answered with {status}: {}", String::from_utf8_lossy(&answer));
-        Ok(serde_json::from_slice(&answer)?)
+        Ok(answer)
     }
 
     /// The status, and how long the body is.
@@ -54,6 +61,8 @@ impl Http {
             {
                 length = Some(value.trim().parse()?);
             } else if line.is_empty() {
+                // 204 has no body, and says nothing of its length (RFC 9110, 8.6).
+                let length = length.or(status.starts_with("204").then_some(0));
                 return Ok((status, length.context("the answer has no length")?));
             }
         }

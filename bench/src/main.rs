@@ -2,10 +2,12 @@
 
 mod catalogue;
 mod floors;
+mod follower;
 mod http;
 mod load;
 mod measure;
 mod pace;
+mod plan;
 mod proc;
 mod raw;
 mod report;
@@ -18,14 +20,16 @@ mod viewer;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Instant,
 };
 
 use anyhow::{Context, ensure};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
 use crate::{
     load::Load,
-    measure::{Bench, bulk, create, echo, interrupt, memory, reconnect},
+    measure::{Bench, attach, bulk, client, create, echo, interrupt, memory, reconnect, scale},
+    plan::{Extent, PARTS, Part, Rounds},
     results::{Results, Setting},
     server::Server,
     viewer::Mode,
@@ -38,7 +42,7 @@ struct Args {
     #[arg(long, conflicts_with = "long")]
     ci: bool,
 
-    /// For ten minutes
+    /// For about ten minutes, with a thousand sessions at the end
     #[arg(long)]
     long: bool,
 
@@ -50,11 +54,11 @@ struct Args {
     #[arg(long)]
     only: Vec<Part>,
 
-    /// What viewers ask for
-    #[arg(long, default_value = "lossless")]
+    /// What viewers ask for: bulk and cuts are measured in each, the others in the first
+    #[arg(long, default_values = ["live", "lossless"])]
     mode: Vec<Mode>,
 
-    /// Rounds of each measure; the two sides take turns. Default: 5; 3 with --ci, 20 with --long
+    /// Rounds of each measure; the two sides take turns. Default: 5, and as many as there is time for with --long
     #[arg(long)]
     rounds: Option<u32>,
 
@@ -67,42 +71,33 @@ struct Args {
     json: Option<PathBuf>,
 }
 
-/// How much is measured.
-struct Plan {
-    rounds: u32,
-    /// Of the files that bulk prints.
-    bulk_bytes: u64,
-    /// Of numbers that bulk prints.
-    seq_lines: u64,
-    /// Of one round of echo.
-    keys: usize,
-    settings: Vec<Setting>,
-}
-
-impl Plan {
-    fn of(args: &Args) -> Plan {
-        let (rounds, bulk_bytes, seq_lines, keys) = match (args.ci, args.long) {
-            (true, _) => (3, 16 << 20, 1_000_000, 300),
-            (_, true) => (20, 64 << 20, 5_000_000, 1_000),
-            _ => (5, 64 << 20, 5_000_000, 1_000),
-        };
-        let settings = match args.one_cpu.or(args.ci.then_some(false)) {
-            None => vec![Setting::Free, Setting::OneCpu],
-            Some(true) => vec![Setting::OneCpu],
-            Some(false) => vec![Setting::Free],
-        };
-        Plan { rounds: args.rounds.unwrap_or(rounds), bulk_bytes, seq_lines, keys, settings }
+impl Args {
+    fn extent(&self) -> Extent {
+        match (self.ci, self.long) {
+            (true, _) => Extent::Ci,
+            (_, true) => Extent::Long,
+            _ => Extent::Table,
+        }
     }
-}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Part {
-    Bulk,
-    Echo,
-    Interrupt,
-    Create,
-    Reconnect,
-    Memory,
+    fn settings(&self) -> &'static [Setting] {
+        match self.one_cpu.or(self.ci.then_some(false)) {
+            None => &[Setting::Free, Setting::OneCpu],
+            Some(true) => &[Setting::OneCpu],
+            Some(false) => &[Setting::Free],
+        }
+    }
+
+    /// None: it is not wanted.
+    fn rounds(&self, part: Part, setting: Setting) -> Option<Rounds> {
+        // What only the long run has can be asked for by name.
+        let extent = if self.only.contains(&part) && part == Part::Scale { Extent::Long } else { self.extent() };
+        let rounds = extent.rounds(part, setting).filter(|_| self.only.is_empty() || self.only.contains(&part))?;
+        Some(match self.rounds {
+            Some(exactly) => Rounds { least: exactly, most: exactly, ..rounds },
+            None => rounds,
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -122,16 +117,20 @@ fn root() -> PathBuf {
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 fn run(args: &Args) -> anyhow::Result<()> {
+    let started = Instant::now();
     let floors = floors::parse(&std::fs::read_to_string(root().join("docs/specification.md"))?)?;
-    let plan = Plan::of(args);
     let server = Server::start(&[])?;
     let mut results = Results::default();
-    for setting in &plan.settings {
-        let mut bench = Bench { server: &server, results: &mut results, setting: *setting, rounds: plan.rounds };
-        measure(args, &plan, &mut bench)?;
+    for setting in args.settings() {
+        for part in PARTS {
+            let Some(rounds) = args.rounds(part, *setting) else { continue };
+            let mut bench = Bench { server: &server, results: &mut results, setting: *setting, rounds };
+            measure(part, args, &mut bench)?;
+        }
     }
     server.end()?;
     print!("{}", report::table(&results));
+    println!("in {:.0} s", started.elapsed().as_secs_f64());
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&report::json(&results))?;
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
@@ -149,28 +148,22 @@ fn command() -> String {
     ["cargo xtask bench terminal".to_owned()].into_iter().chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
-fn measure(args: &Args, plan: &Plan, bench: &mut Bench<'_>) -> anyhow::Result<()> {
-    let (wanted, free) = (|part| args.only.is_empty() || args.only.contains(&part), bench.setting == Setting::Free);
-    let first = *args.mode.first().context("there is a mode")?;
-    if wanted(Part::Bulk) {
-        let loads = [Load::text(plan.bulk_bytes), Load::seq(plan.seq_lines), Load::tui(plan.bulk_bytes)];
-        bulk::measure(bench, &loads, &args.mode)?;
+fn measure(part: Part, args: &Args, bench: &mut Bench<'_>) -> anyhow::Result<()> {
+    let (extent, first) = (args.extent(), *args.mode.first().context("there is a mode")?);
+    match part {
+        Part::Client => client::measure(bench, extent.bulk_bytes()),
+        Part::Bulk => {
+            let bytes = extent.bulk_bytes();
+            bulk::measure(bench, &[Load::text(bytes), Load::seq(extent.seq_lines()), Load::tui(bytes)], &args.mode)
+        }
+        Part::Echo => echo::measure(bench, extent.keys(), first),
+        // Without `live` the prompt comes after all that piled up: it is what `live` is for.
+        Part::Interrupt if !args.mode.contains(&Mode::Live) => Ok(()),
+        Part::Interrupt => interrupt::measure(bench, Mode::Live),
+        Part::Create => create::measure(bench, first),
+        Part::Reconnect => reconnect::measure(bench, &args.mode, extent.lines()),
+        Part::Attach => attach::measure(bench, extent.fan_bytes()),
+        Part::Memory => memory::measure(bench, first),
+        Part::Scale => scale::measure(bench),
     }
-    if wanted(Part::Echo) {
-        echo::measure(bench, plan.keys, first)?;
-    }
-    // Without `live` the prompt comes after all that piled up: it is what `live` is for.
-    if wanted(Part::Interrupt) && args.mode.contains(&Mode::Live) {
-        interrupt::measure(bench, Mode::Live)?;
-    }
-    if wanted(Part::Create) && free {
-        create::measure(bench, first)?;
-    }
-    if wanted(Part::Reconnect) && free {
-        reconnect::measure(bench, &args.mode)?;
-    }
-    if wanted(Part::Memory) && free {
-        memory::measure(bench, first)?;
-    }
-    Ok(())
 }

@@ -32,6 +32,14 @@ pub(crate) fn pss(pid: i32) -> anyhow::Result<u64> {
     Ok(kilobytes.context("a rollup has a Pss")? * 1024)
 }
 
+/// The memory that programs could still get, in bytes.
+pub(crate) fn available() -> anyhow::Result<u64> {
+    let info = fs::read_to_string("/proc/meminfo")?;
+    let kilobytes: Option<u64> =
+        info.lines().find_map(|line| line.strip_prefix("MemAvailable:")?.trim().strip_suffix(" kB")?.parse().ok());
+    Ok(kilobytes.context("a machine has memory")? * 1024)
+}
+
 fn pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())

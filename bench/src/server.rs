@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
-use podling_e2e::podling::Podling;
+use podling_e2e::{
+    podling::{Podling, Serves},
+    wait::until,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -15,6 +18,8 @@ use crate::{
 
 /// How long an ended session may take to leave nothing behind.
 const GONE: Duration = Duration::from_secs(30);
+/// How long the pool may take to be full.
+const FILLED: Duration = Duration::from_secs(60);
 
 pub(crate) struct Server {
     /// Measures run on plain threads; this serves what starts and ends things around them.
@@ -48,6 +53,27 @@ impl Server {
 
     pub(crate) fn http(&self) -> anyhow::Result<Http> {
         Http::open(&self.address)
+    }
+
+    /// Waits until so many runners are warm: registered, and nobody's.
+    pub(crate) fn warmed(&self, runners: usize) {
+        self.runtime.block_on(until("the pool is full", FILLED, async || {
+            let mut warm = 0;
+            for launch in self.podling.launches() {
+                warm += usize::from(
+                    self.podling.serves(&launch)? == Serves::Nobody && self.podling.is_registered(&launch)?,
+                );
+            }
+            if warm == runners { Ok(()) } else { Err(format!("{warm} are warm")) }
+        }));
+    }
+
+    /// Waits until no runner is left.
+    pub(crate) fn cleared(&self, within: Duration) {
+        self.runtime.block_on(until("no runner is left", within, async || {
+            let left = self.podling.launches().len();
+            if left == 0 { Ok(()) } else { Err(format!("{left} are left")) }
+        }));
     }
 
     pub(crate) fn run(&self, command: &str, env: &BTreeMap<String, String>) -> anyhow::Result<Session<'_>> {
@@ -87,15 +113,29 @@ impl Session<'_> {
         Viewer::resume(&self.server.address, &self.uid, token, mode, from)
     }
 
+    /// A further token, which opens it once.
+    pub(crate) fn token(&self, http: &mut Http) -> anyhow::Result<String> {
+        text(&http.post(&format!("/api/sessions/{}/token", self.uid), &json!({}))?, "token")
+    }
+
+    /// Attaches with a further token.
+    pub(crate) fn attach_with(&self, token: &str, mode: Mode) -> anyhow::Result<Viewer> {
+        Viewer::attach(&self.server.address, &self.uid, token, mode)
+    }
+
     /// One more viewer, with a token of its own.
     pub(crate) fn another(&self, http: &mut Http, mode: Mode) -> anyhow::Result<Viewer> {
-        let answer = http.post(&format!("/api/sessions/{}/token", self.uid), &json!({}))?;
-        Viewer::attach(&self.server.address, &self.uid, &text(&answer, "token")?, mode)
+        self.attach_with(&self.token(http)?, mode)
     }
 
     /// The process of its runner; its command runs.
     pub(crate) fn runner(&self) -> anyhow::Result<i32> {
         proc::runner_of(&self.mark)
+    }
+
+    /// Deletes it, and waits for nothing.
+    pub(crate) fn delete(self, http: &mut Http) -> anyhow::Result<()> {
+        http.delete(&format!("/api/sessions/{}", self.uid))
     }
 
     /// Deletes it and waits until nothing of it is left that could disturb what is measured next.

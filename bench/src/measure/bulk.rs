@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Bench, ONE_CPU};
 use crate::{
+    follower::Follower,
     load::Load,
     proc::{self, HeldThread},
     raw::Pty,
@@ -19,18 +20,20 @@ struct Run {
     cpu: Duration,
 }
 
-/// Bulk in each mode the server has, in turn with a raw PTY.
+/// Bulk in each mode, in turn with a raw PTY; the first mode also with a raw PTY whose screen is followed.
 pub(crate) fn measure(bench: &mut Bench<'_>, loads: &[Load], modes: &[Mode]) -> anyhow::Result<()> {
     bench.rounds("bulk", |bench| {
         for load in loads {
             let rate = |seconds: f64| load.bytes as f64 / 1e6 / seconds;
             for mode in modes {
                 let ours = through_both_hops(bench.server, bench.setting, load, *mode)?;
-                let beside = raw(bench.setting, load)?;
+                let beside = raw(bench.setting, load, |_| {})?;
                 bench.pair(&format!("bulk-{}-{}", load.name, mode.name()), rate(ours.seconds), rate(beside));
                 if modes.first() == Some(mode) {
                     let gigabytes = load.bytes as f64 / 1e9;
                     bench.value(&format!("cpu-{}", load.name), ours.cpu.as_secs_f64() / gigabytes);
+                    let beside = followed(bench.setting, load)?;
+                    bench.pair(&format!("followed-{}", load.name), rate(ours.seconds), rate(beside));
                 }
             }
         }
@@ -58,7 +61,7 @@ fn through_both_hops(server: &Server, setting: Setting, load: &Load, mode: Mode)
 }
 
 /// In seconds. The reader stands where the runner does: it shares the one processor when there is one.
-fn raw(setting: Setting, load: &Load) -> anyhow::Result<f64> {
+fn raw(setting: Setting, load: &Load, take: impl FnMut(&[u8])) -> anyhow::Result<f64> {
     let mut pty = Pty::run(&load.command(), &load.env)?;
     pty.sees(b"ready")?;
     let mut held = None;
@@ -68,8 +71,16 @@ fn raw(setting: Setting, load: &Load) -> anyhow::Result<f64> {
     }
     let started = Instant::now();
     pty.type_in(b"\n")?;
-    pty.takes(load.bytes, |_| {})?;
+    pty.takes(load.bytes, take)?;
     let seconds = started.elapsed().as_secs_f64();
     drop(held);
+    Ok(seconds)
+}
+
+/// The same while the runner's emulator follows what is read.
+fn followed(setting: Setting, load: &Load) -> anyhow::Result<f64> {
+    let follower = Follower::start(setting);
+    let seconds = raw(setting, load, |bytes| follower.push(bytes))?;
+    follower.finish();
     Ok(seconds)
 }

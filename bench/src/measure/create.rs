@@ -6,10 +6,14 @@ use super::{Bench, millis};
 use crate::{raw::Pty, server::Server, viewer::Mode};
 
 const COMMAND: &str = "echo first";
-/// The login shell of a session has no profile that does anything: nor has this one.
-const SHELL: [&str; 4] = ["bash", "--noprofile", "-lc", COMMAND];
-/// A sandbox with the namespaces that a session's has.
-const SANDBOX: [&str; 13] = [
+/// A session's profile does nothing: nor has this one any.
+const BARE_SHELL: [&str; 4] = ["bash", "--noprofile", "-lc", COMMAND];
+/// What the runner starts.
+const SHELL: [&str; 3] = ["bash", "-lc", COMMAND];
+/// As many runners as `podling up` keeps warm when it is not told.
+const WARM: usize = 2;
+/// A sandbox with the namespaces that a session's has, and no profile but an empty one.
+const SANDBOX: [&str; 16] = [
     "bwrap",
     "--unshare-pid",
     "--unshare-net",
@@ -19,16 +23,23 @@ const SANDBOX: [&str; 13] = [
     "--ro-bind",
     "/",
     "/",
+    "--ro-bind",
+    "/dev/null",
+    "/etc/profile",
     "--proc",
     "/proc",
     "--dev",
     "/dev",
 ];
 
-/// A sandbox, a runner and a session of its own each time.
+/// From the full pool of the server that everybody gets; then a sandbox and a runner of its own each time.
 pub(crate) fn measure(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
     let cold = Server::start(&["--warm-runners", "0"])?;
     bench.rounds("create", |bench| {
+        bench.server.warmed(WARM);
+        let warm = ours(bench.server, mode)?;
+        bench.server.warmed(WARM);
+        bench.pair("create-warm", warm, spawn(&BARE_SHELL)?);
         let ours = ours(&cold, mode)?;
         bench.pair("create-cold", ours, spawn(&[&SANDBOX[..], &SHELL[..]].concat())?);
         Ok(())

@@ -19,8 +19,8 @@ use crate::{
 
 /// Of the viewer.
 const BYTES_PER_SECOND: f64 = 2e6;
-/// Long enough that whatever can pile up has done so.
-const FLOOD: Duration = Duration::from_millis(1_500);
+/// Long enough that whatever can pile up has done so: it takes a few hundredths of a second.
+const FLOOD: Duration = Duration::from_millis(700);
 const COMMAND: &str = "PS1='at-the-prompt ' exec bash --norc --noprofile -i";
 const PROMPT: &[u8] = b"at-the-prompt ";
 const CTRL_C: &[u8] = b"\x03";

@@ -1,22 +1,31 @@
 //! The measures. Each takes turns with what stands beside it and adds a value a round to the results.
 
+pub(crate) mod attach;
 pub(crate) mod bulk;
+pub(crate) mod client;
 pub(crate) mod create;
 pub(crate) mod echo;
 pub(crate) mod interrupt;
 pub(crate) mod memory;
 pub(crate) mod reconnect;
+pub(crate) mod scale;
 
 use std::time::Instant;
 
-use crate::{results::Results, results::Setting, server::Server};
+use anyhow::Context;
+
+use crate::{
+    plan::Rounds,
+    results::{Results, Setting},
+    server::Server,
+};
 
 /// What every measure needs.
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a Server,
     pub(crate) results: &'a mut Results,
     pub(crate) setting: Setting,
-    pub(crate) rounds: u32,
+    pub(crate) rounds: Rounds,
 }
 
 /// The processor that runner and command share when they are held to one.
@@ -31,15 +40,17 @@ impl Bench<'_> {
         self.results.value(id, self.setting, ours);
     }
 
-    /// Runs a round so many times, and says so.
+    /// Runs a round as often as it is to be run, and says so.
     pub(crate) fn rounds(
         &mut self,
         what: &str,
         mut round: impl FnMut(&mut Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        for number in 1..=self.rounds {
-            eprint!("\r\x1b[K{what}: round {number} of {}", self.rounds);
-            round(self)?;
+        let (started, mut measured) = (Instant::now(), 0);
+        while self.rounds.another(measured, started.elapsed()) {
+            measured += 1;
+            eprint!("\r\x1b[K{what}: round {measured}");
+            round(self).with_context(|| format!("round {measured} of {what}"))?;
         }
         eprint!("\r\x1b[K");
         Ok(())

@@ -7,8 +7,7 @@ use rand::RngExt;
 use super::Bench;
 use crate::viewer::{Drawing, Mode, Step};
 
-/// `seq -w` pads to seven digits, and the PTY ends each line with two bytes.
-const LINES: u64 = 3_000_000;
+/// `seq -w` pads to the seven digits of its last, and the PTY ends each line with two bytes.
 const LINE_BYTES: u64 = 9;
 const CUTS: usize = 10;
 
@@ -20,10 +19,10 @@ struct Lines {
     skipped: u64,
 }
 
-pub(crate) fn measure(bench: &mut Bench<'_>, modes: &[Mode]) -> anyhow::Result<()> {
+pub(crate) fn measure(bench: &mut Bench<'_>, modes: &[Mode], count: u64) -> anyhow::Result<()> {
     bench.rounds("reconnect", |bench| {
         for mode in modes {
-            let lines = cut(bench, *mode)?;
+            let lines = cut(bench, *mode, count)?;
             match mode {
                 Mode::Live => {
                     bench.value("lost", lines.lost as f64);
@@ -36,13 +35,13 @@ pub(crate) fn measure(bench: &mut Bench<'_>, modes: &[Mode]) -> anyhow::Result<(
     })
 }
 
-fn cut(bench: &Bench<'_>, mode: Mode) -> anyhow::Result<Lines> {
-    let command = format!("stty -echo; printf ready; read x; seq -w 1 {LINES}; exec sleep 1000");
+fn cut(bench: &Bench<'_>, mode: Mode, count: u64) -> anyhow::Result<Lines> {
+    let command = format!("stty -echo; printf ready; read x; seq -w 1 {count}; exec sleep 1000");
     let session = bench.server.run(&command, &BTreeMap::new())?;
     let mut viewer = session.attach(mode)?;
     viewer.sees(b"ready")?;
     viewer.type_in(b"\n")?;
-    let (begin, bytes) = (viewer.offset, LINES * LINE_BYTES);
+    let (begin, bytes) = (viewer.offset, count * LINE_BYTES);
     let mut cuts: Vec<_> = (0..CUTS).map(|_| begin + rand::rng().random_range(1..bytes)).collect();
     cuts.sort_unstable();
     cuts.push(begin + bytes);
