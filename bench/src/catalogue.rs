@@ -61,6 +61,12 @@ pub(crate) const CATALOGUE: &[Entry] = &[
     ratio("bulk-text-lossless", "a text file, lossless", "MB/s", RAW, NEAR),
     ratio("bulk-seq-lossless", "`seq`, lossless", "MB/s", RAW, NEAR),
     ratio("bulk-tui-lossless", "a full screen redrawn, lossless", "MB/s", RAW, NEAR),
+    value(
+        "bulk-skipped",
+        "left out, and said to be, over the live bulks of a round",
+        "bytes",
+        Some(Bound::AtMost(0.0)),
+    ),
     ratio("followed-text", "a text file, live, beside an emulator", "MB/s", FOLLOWED, None),
     ratio("followed-seq", "`seq`, live, beside an emulator", "MB/s", FOLLOWED, None),
     ratio("followed-tui", "a full screen redrawn, live, beside an emulator", "MB/s", FOLLOWED, None),

@@ -125,7 +125,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         for part in PARTS {
             let Some(rounds) = args.rounds(part, *setting) else { continue };
             let mut bench = Bench { server: &server, results: &mut results, setting: *setting, rounds };
-            measure(part, args, &mut bench)?;
+            measure(part, args, &mut bench).inspect_err(|_| eprintln!("\n{}", server.last_words()))?;
         }
     }
     server.end()?;

@@ -18,6 +18,8 @@ use crate::{
 
 /// How long an ended session may take to leave nothing behind.
 const GONE: Duration = Duration::from_secs(30);
+/// Of the log.
+const LAST_LINES: usize = 20;
 /// How long the pool may take to be full.
 const FILLED: Duration = Duration::from_secs(60);
 
@@ -49,6 +51,13 @@ impl Server {
 
     pub(crate) fn pid(&self) -> i32 {
         self.podling.pid()
+    }
+
+    /// The end of its log, for whoever has to find out why a measure failed.
+    pub(crate) fn last_words(&self) -> String {
+        let log = self.podling.log();
+        let lines: Vec<_> = log.lines().rev().take(LAST_LINES).collect();
+        lines.into_iter().rev().map(|line| format!("{line}\n")).collect()
     }
 
     pub(crate) fn http(&self) -> anyhow::Result<Http> {

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
 use super::Bench;
 use crate::{
@@ -67,5 +67,7 @@ fn watch(mut viewers: Vec<Viewer>, load: &Load) -> anyhow::Result<f64> {
         let reading: Vec<_> = viewers.iter_mut().map(|viewer| scope.spawn(move || viewer.reaches(end))).collect();
         reading.into_iter().try_for_each(|viewer| viewer.join().expect("reading does not panic"))
     })?;
-    Ok(started.elapsed().as_secs_f64())
+    let seconds = started.elapsed().as_secs_f64();
+    ensure!(viewers.iter().all(|viewer| viewer.skipped.is_empty()), "a lossless viewer was skipped");
+    Ok(seconds)
 }

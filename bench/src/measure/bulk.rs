@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
+
 use super::{Bench, ONE_CPU};
 use crate::{
     follower::Follower,
@@ -18,27 +20,42 @@ struct Run {
     seconds: f64,
     /// Of server and runner together.
     cpu: Duration,
+    /// Bytes that the viewer did not get, and was told so.
+    skipped: u64,
 }
 
 /// Bulk in each mode, in turn with a raw PTY; the first mode also with a raw PTY whose screen is followed.
 pub(crate) fn measure(bench: &mut Bench<'_>, loads: &[Load], modes: &[Mode]) -> anyhow::Result<()> {
     bench.rounds("bulk", |bench| {
+        let mut skipped = 0;
         for load in loads {
-            let rate = |seconds: f64| load.bytes as f64 / 1e6 / seconds;
             for mode in modes {
                 let ours = through_both_hops(bench.server, bench.setting, load, *mode)?;
+                ensure!(
+                    *mode == Mode::Live || ours.skipped == 0,
+                    "{} bytes of a lossless bulk were skipped",
+                    ours.skipped
+                );
+                skipped += ours.skipped;
                 let beside = raw(bench.setting, load, |_| {})?;
-                bench.pair(&format!("bulk-{}-{}", load.name, mode.name()), rate(ours.seconds), rate(beside));
+                let (reached, beside) = (rate(load.bytes - ours.skipped, ours.seconds), rate(load.bytes, beside));
+                bench.pair(&format!("bulk-{}-{}", load.name, mode.name()), reached, beside);
                 if modes.first() == Some(mode) {
                     let gigabytes = load.bytes as f64 / 1e9;
                     bench.value(&format!("cpu-{}", load.name), ours.cpu.as_secs_f64() / gigabytes);
                     let beside = followed(bench.setting, load)?;
-                    bench.pair(&format!("followed-{}", load.name), rate(ours.seconds), rate(beside));
+                    bench.pair(&format!("followed-{}", load.name), reached, rate(load.bytes, beside));
                 }
             }
         }
+        bench.value("bulk-skipped", skipped as f64);
         Ok(())
     })
+}
+
+/// In MB/s.
+fn rate(bytes: u64, seconds: f64) -> f64 {
+    bytes as f64 / 1e6 / seconds
 }
 
 fn through_both_hops(server: &Server, setting: Setting, load: &Load, mode: Mode) -> anyhow::Result<Run> {
@@ -54,7 +71,9 @@ fn through_both_hops(server: &Server, setting: Setting, load: &Load, mode: Mode)
     let started = Instant::now();
     viewer.type_in(b"\n")?;
     viewer.reaches(end)?;
-    let run = Run { seconds: started.elapsed().as_secs_f64(), cpu: cpu()?.saturating_sub(cpu_before) };
+    let seconds = started.elapsed().as_secs_f64();
+    let skipped = viewer.skipped.iter().map(|range| range.end - range.start).sum();
+    let run = Run { seconds, cpu: cpu()?.saturating_sub(cpu_before), skipped };
     drop(viewer);
     session.end();
     Ok(run)
