@@ -37,7 +37,8 @@ pub(crate) async fn run(gateway: Arc<Inner>, upgrade: OnUpgrade, ask: Ask, admis
     };
     let _open = Open::new();
     let (post, inbox) = inbox::inbox();
-    let events = Upstream::new(Arc::clone(&gateway), ask, admission, inbox).events();
+    // Each future that it is handed to would hold it once more.
+    let events = Box::pin(Upstream::new(Arc::clone(&gateway), ask, admission, inbox).events());
     let pongs = Pongs::default();
     let mut viewer = Viewer { outgoing, dialect, limits, post: post.clone(), pongs: &pongs };
     let mut sender = Sender { incoming, dialect, limits, post, pongs: &pongs };
@@ -75,15 +76,17 @@ struct Viewer<'a> {
 }
 
 impl Viewer<'_> {
-    async fn follow(&mut self, events: impl Stream<Item = Event>) -> Ending {
+    async fn follow(&mut self, events: impl Stream<Item = Event> + Unpin) -> Ending {
         match self.relay(events).await {
             Ok(ended) => match ended {},
             Err(ending) => ending,
         }
     }
 
-    async fn relay(&mut self, events: impl Stream<Item = Event>) -> Result<std::convert::Infallible, Ending> {
-        let mut events = pin!(events);
+    async fn relay(
+        &mut self,
+        mut events: impl Stream<Item = Event> + Unpin,
+    ) -> Result<std::convert::Infallible, Ending> {
         let mut pings = interval(self.limits.ping_every);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         pings.reset();

@@ -11,11 +11,11 @@ use tokio_tungstenite::tungstenite::{
 };
 
 /// The library's default is 128 KiB for each socket, and viewers send little.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+const READ_BUFFER_BYTES: usize = 2 * 1024;
 
 pub(crate) struct Incoming {
     io: OwnedReadHalf,
-    /// What came with the handshake.
+    /// What came with the handshake, copied: often nothing, in a buffer of 8 KiB.
     ahead: Bytes,
     context: WebSocketContext,
 }
@@ -27,6 +27,7 @@ impl Incoming {
             .read_buffer_size(READ_BUFFER_BYTES)
             .max_message_size(Some(max_message_bytes))
             .max_frame_size(Some(max_message_bytes));
+        let ahead = Bytes::copy_from_slice(&ahead);
         Incoming { io, ahead, context: WebSocketContext::new(Role::Server, Some(config)) }
     }
 

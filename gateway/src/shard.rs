@@ -62,6 +62,7 @@ impl Shards {
     pub(crate) fn spawn(&self, tasks: &TaskTracker, uid: Uid, viewer: impl Future<Output = ()> + Send + 'static) {
         let home = self.home(uid);
         let runtime = home.runtime.clone();
+        let viewer = Box::pin(viewer); // Or the task would hold it twice: as given, and as it is run.
         let task = async move {
             viewer.await;
             drop(home);

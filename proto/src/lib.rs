@@ -3,6 +3,7 @@
 //! The .proto files are the reference. Domain types cross this edge once, here.
 
 pub mod channel;
+mod codec;
 pub mod convert;
 pub mod replay;
 pub mod socket;
