@@ -1,6 +1,9 @@
 //! One open WebSocket: the session's events to the viewer, the viewer's messages to the session. Each direction pauses
 //! only itself, and terminal data is never parsed.
 
+#[cfg(test)]
+mod tests;
+
 use std::{pin::pin, sync::Arc};
 
 use bytes::Bytes;
