@@ -151,3 +151,34 @@ impl State {
         self.tail.from(from).take_while(fits).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use futures_util::FutureExt;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::terminal::{Follower, keyboard};
+
+    #[tokio::test]
+    async fn output_waits_for_an_emulator_that_is_two_mebibytes_behind_and_for_one_that_is_gone_no_longer() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let log = Arc::new(Log::new(directory.path().to_owned(), u64::MAX, watch::Sender::default()));
+        log.refused(); // Nothing waits for files then.
+        let (keyboard, _input) = keyboard();
+        let (_follower, mut emulator) = Follower::by_hand(Arc::clone(&log), keyboard);
+        let piece = || Bytes::from_static(&[b'x'; 64 << 10]);
+        let mut said = 0;
+        while log.output(piece()).now_or_never().is_some() {
+            said += piece().len() as u64;
+            assert!(said <= MAX_LAG_BYTES, "{said} bytes");
+        }
+        assert_eq!(said, MAX_LAG_BYTES);
+        let ((), ()) = tokio::join!(log.output(piece()), async { emulator.step() });
+        while log.output(piece()).now_or_never().is_some() {}
+        let ((), ()) = tokio::join!(log.output(piece()), async { drop(emulator) });
+    }
+}
