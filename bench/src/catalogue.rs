@@ -36,7 +36,7 @@ pub(crate) enum Figure {
 }
 
 const RAW: Option<&str> = Some("raw PTY");
-const FOLLOWED: Option<&str> = Some("raw PTY, its reader feeding the emulator on a thread");
+const FOLLOWED: Option<&str> = Some("raw PTY that feeds an emulator");
 
 const fn ratio(
     id: &'static str,
@@ -52,59 +52,142 @@ const fn value(id: &'static str, title: &'static str, unit: &'static str, goal: 
     Entry { id, title, unit, beside: None, figure: Figure::Value, goal }
 }
 
+const NONE: Option<Bound> = Some(Bound::AtMost(0.0));
 const NEAR: Option<Bound> = Some(Bound::AtLeast(0.95));
 
-pub(crate) const CATALOGUE: &[Entry] = &[
-    ratio("bulk-text-live", "a text file, live", "MB/s", RAW, NEAR),
-    ratio("bulk-seq-live", "`seq`, live", "MB/s", RAW, NEAR),
-    ratio("bulk-tui-live", "a full screen redrawn, live", "MB/s", RAW, NEAR),
-    ratio("bulk-text-lossless", "a text file, lossless", "MB/s", RAW, NEAR),
-    ratio("bulk-seq-lossless", "`seq`, lossless", "MB/s", RAW, NEAR),
-    ratio("bulk-tui-lossless", "a full screen redrawn, lossless", "MB/s", RAW, NEAR),
-    value(
-        "bulk-skipped",
-        "left out, and said to be, over the live bulks of a round",
-        "bytes",
-        Some(Bound::AtMost(0.0)),
-    ),
-    ratio("followed-text", "a text file, live, beside an emulator", "MB/s", FOLLOWED, None),
-    ratio("followed-seq", "`seq`, live, beside an emulator", "MB/s", FOLLOWED, None),
-    ratio("followed-tui", "a full screen redrawn, live, beside an emulator", "MB/s", FOLLOWED, None),
-    value("client", "what the measuring viewer itself could take", "MB/s", None),
-    value("cpu-text", "processor time per GB, a text file", "s/GB", None),
-    value("cpu-seq", "processor time per GB, `seq`", "s/GB", None),
-    value("cpu-tui", "processor time per GB, a full screen redrawn", "s/GB", None),
-    ratio("echo-p50", "key to echo, median", "us", RAW, Some(Bound::AtMost(3.0))),
-    ratio("echo-p99", "key to echo, 99th percentile", "us", Some("own median"), Some(Bound::AtMost(2.0))),
-    ratio("echo-flood", "key to echo, median, beside a flood", "us", Some("own idle median"), Some(Bound::AtMost(1.5))),
-    ratio("echo-flood-raw", "raw PTY: the same", "us", Some("its idle median"), None),
-    Entry {
-        id: "interrupt",
-        title: "Ctrl-C during a flood to the prompt, viewer reading 2 MB/s",
-        unit: "ms",
-        beside: RAW,
-        figure: Figure::Value,
-        goal: Some(Bound::AtMost(50.0)),
+/// Measures that are read together.
+pub(crate) struct Group {
+    pub(crate) title: &'static str,
+    /// For readers of docs/performance.md.
+    pub(crate) about: &'static str,
+    pub(crate) entries: &'static [Entry],
+}
+
+pub(crate) const BULK: &str = "Bulk";
+
+pub(crate) const GROUPS: &[Group] = &[
+    Group {
+        title: BULK,
+        about: "A command prints 64 MB of text, `seq 1 5000000`, or 64 MB of what htop and less drew, from the first byte \
+                to the last that the viewer has. `live` is what a page asks for, `lossless` what logs and pipes do. Beside \
+                it one thread reads a PTY and throws all away; and once that thread also feeds our emulator on another.",
+        entries: &[
+            ratio("bulk-text-live", "text, live", "MB/s", RAW, NEAR),
+            ratio("bulk-seq-live", "`seq`, live", "MB/s", RAW, NEAR),
+            ratio("bulk-tui-live", "full screens, live", "MB/s", RAW, NEAR),
+            ratio("bulk-text-lossless", "text, lossless", "MB/s", RAW, NEAR),
+            ratio("bulk-seq-lossless", "`seq`, lossless", "MB/s", RAW, NEAR),
+            ratio("bulk-tui-lossless", "full screens, lossless", "MB/s", RAW, NEAR),
+            value("bulk-skipped", "left out by live, and said so", "bytes", NONE),
+            ratio("followed-text", "text, live", "MB/s", FOLLOWED, None),
+            ratio("followed-seq", "`seq`, live", "MB/s", FOLLOWED, None),
+            ratio("followed-tui", "full screens, live", "MB/s", FOLLOWED, None),
+        ],
     },
-    ratio("create-warm", "create to first byte, warm", "ms", Some("raw PTY spawn"), Some(Bound::AtMost(3.0))),
-    ratio("create-cold", "create to first byte, cold", "ms", Some("plain bwrap spawn"), Some(Bound::AtMost(3.0))),
-    value("lost", "lines lost over ten cuts of a flood, live", "lines", Some(Bound::AtMost(0.0))),
-    value("lost-skipped", "lines left out, and said to be, over the same cuts", "lines", None),
-    value("lost-lossless", "lines lost over ten cuts of a flood, lossless", "lines", Some(Bound::AtMost(0.0))),
-    value("attach-rate", "attaches in a second, each token verified and spent", "1/s", None),
-    value("attach-fan", "200 viewers of one session, lossless, together", "MB/s", None),
-    value("memory-runner", "runner without its command, idle", "KB", Some(Bound::AtMost(6_000.0))),
-    value("memory-history", "runner without its command, after 100 000 lines", "KB", Some(Bound::AtMost(16_384.0))),
-    value("memory-socket", "gateway, for one idle socket", "KB", Some(Bound::AtMost(64.0))),
-    value("scale-memory", "`podling up` with 1000 sessions and 5000 idle sockets", "MB", Some(Bound::AtMost(400.0))),
-    value("scale-creates", "creates in a second on the way there", "1/s", None),
-    value("scale-echoes", "keys answered in a second by each of them in turn", "1/s", None),
+    Group {
+        title: "Processor time",
+        about: "Of server and runner together for one GB, emulator, log and both hops included. The measuring viewer's own \
+                limit is far above all rates.",
+        entries: &[
+            value("cpu-text", "text", "s/GB", None),
+            value("cpu-seq", "`seq`", "s/GB", None),
+            value("cpu-tui", "full screens", "s/GB", None),
+            value("client", "what the viewer could take", "MB/s", None),
+        ],
+    },
+    Group {
+        title: "From a key to its echo",
+        about: "One byte to a `cat` on a raw terminal and back. The flood is another session's, and its viewer takes all of it.",
+        entries: &[
+            ratio("echo-p50", "key to echo, median", "us", RAW, Some(Bound::AtMost(3.0))),
+            ratio("echo-p99", "key to echo, 99th percentile", "us", Some("own median"), Some(Bound::AtMost(2.0))),
+            ratio("echo-flood", "beside a flood, median", "us", Some("own idle median"), Some(Bound::AtMost(1.5))),
+            ratio("echo-flood-raw", "raw PTY beside a flood, median", "us", Some("its idle median"), None),
+        ],
+    },
+    Group {
+        title: "Ctrl-C",
+        about: "`yes` floods for 0.7 s, the viewer reads 2 MB/s; from Ctrl-C until it has the prompt.",
+        entries: &[Entry {
+            id: "interrupt",
+            title: "Ctrl-C to the prompt",
+            unit: "ms",
+            beside: RAW,
+            figure: Figure::Value,
+            goal: Some(Bound::AtMost(50.0)),
+        }],
+    },
+    Group {
+        title: "Create",
+        about: "From the request for a session to the first byte that its shell prints, token and attach included. Warm takes a \
+                runner from the pool that is kept by default; cold makes sandbox and runner first.",
+        entries: &[
+            ratio("create-warm", "create, warm", "ms", Some("raw PTY spawn"), Some(Bound::AtMost(3.0))),
+            ratio("create-cold", "create, cold", "ms", Some("plain bwrap spawn"), Some(Bound::AtMost(3.0))),
+        ],
+    },
+    Group {
+        title: "Reconnects",
+        about: "Numbered lines flood at full speed and the connection is cut ten times at random; each byte is compared.",
+        entries: &[
+            value("lost", "lines lost, live", "lines", NONE),
+            value("lost-skipped", "lines left out by live, and said so", "lines", None),
+            value("lost-lossless", "lines lost, lossless", "lines", NONE),
+        ],
+    },
+    Group {
+        title: "Many viewers, and late ones",
+        about: "200 viewers of one session attach, eight at a time, each with a token that is verified and spent; then all of \
+                them get the same output. A late one asks for a history of 100 000 lines of 80 characters.",
+        entries: &[
+            value("attach-rate", "attaches in a second", "1/s", None),
+            value("attach-fan", "200 lossless viewers, together", "MB/s", None),
+            value("join", "100 000 lines for a late viewer", "ms", Some(Bound::AtMost(1_000.0))),
+        ],
+    },
+    Group {
+        title: "Memory",
+        about: "Proportional set size. Ten viewers that take nothing watch a flood; what server and runner grow by is divided \
+                by ten.",
+        entries: &[
+            value("memory-runner", "idle runner without its command", "KB", Some(Bound::AtMost(6_000.0))),
+            value("memory-history", "runner after 100 000 lines", "KB", Some(Bound::AtMost(16_384.0))),
+            value("memory-socket", "gateway, for an idle socket", "KB", Some(Bound::AtMost(64.0))),
+            value("stalled", "for a stalled viewer of a flood", "KB", Some(Bound::AtMost(1_024.0))),
+        ],
+    },
+    Group {
+        title: "Scale",
+        about: "1000 sessions on one `podling up`, and 5000 sockets that hear nothing; then each socket types and is answered.",
+        entries: &[
+            value("scale-memory", "`podling up`, all of it", "MB", Some(Bound::AtMost(400.0))),
+            value("scale-creates", "creates in a second on the way", "1/s", None),
+            value("scale-echoes", "keys answered in a second", "1/s", None),
+        ],
+    },
+    Group {
+        title: "ttyd",
+        about: "The same through the one hop of ttyd, where one is on the PATH.",
+        entries: &[
+            ratio("ttyd-text", "ttyd: text", "MB/s", RAW, None),
+            ratio("ttyd-seq", "ttyd: `seq`", "MB/s", RAW, None),
+            ratio("ttyd-tui", "ttyd: full screens", "MB/s", RAW, None),
+            ratio("ttyd-echo", "ttyd: key to echo, median", "us", RAW, None),
+            ratio("ttyd-interrupt", "ttyd: Ctrl-C to the prompt", "ms", RAW, None),
+            ratio("ttyd-create", "ttyd: create", "ms", Some("raw PTY spawn"), None),
+        ],
+    },
 ];
+
+/// Every measure, in the order in which they are shown.
+pub(crate) fn catalogue() -> impl Iterator<Item = &'static Entry> {
+    GROUPS.iter().flat_map(|group| group.entries)
+}
 
 /// # Panics
 /// When there is none of this name: names are written in this program alone.
 pub(crate) fn entry(id: &str) -> &'static Entry {
-    CATALOGUE.iter().find(|entry| entry.id == id).unwrap_or_else(|| panic!("no measure is called {id}"))
+    catalogue().find(|entry| entry.id == id).unwrap_or_else(|| panic!("no measure is called {id}"))
 }
 
 #[cfg(test)]
@@ -113,13 +196,13 @@ mod tests {
 
     #[test]
     fn a_measure_has_a_name_of_its_own() {
-        for entry in CATALOGUE {
-            assert_eq!(CATALOGUE.iter().filter(|other| other.id == entry.id).count(), 1, "{}", entry.id);
+        for entry in catalogue() {
+            assert_eq!(catalogue().filter(|other| other.id == entry.id).count(), 1, "{}", entry.id);
         }
     }
 
     #[test]
     fn a_ratio_has_something_beside_it() {
-        assert!(CATALOGUE.iter().all(|entry| entry.figure == Figure::Value || entry.beside.is_some()));
+        assert!(catalogue().all(|entry| entry.figure == Figure::Value || entry.beside.is_some()));
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 
 use crate::{
-    catalogue::{Bound, CATALOGUE},
+    catalogue::{Bound, catalogue},
     results::{Results, Series},
 };
 
@@ -34,7 +34,7 @@ fn floor(cell: &str) -> anyhow::Result<Option<Floor>> {
         _ => bail!("{cell}: neither >= nor <="),
     };
     let id = name.split('@').next().unwrap_or(name);
-    if !CATALOGUE.iter().any(|entry| entry.id == id) {
+    if !catalogue().any(|entry| entry.id == id) {
         bail!("{cell}: no measure has this name");
     }
     Ok(Some(Floor { name: name.to_owned(), bound }))

@@ -15,6 +15,7 @@ mod results;
 mod server;
 mod socket;
 mod stats;
+mod ttyd;
 mod viewer;
 
 use std::{
@@ -27,13 +28,19 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 
 use crate::{
+    floors::Floor,
     load::Load,
-    measure::{Bench, attach, bulk, client, create, echo, interrupt, memory, reconnect, scale},
+    measure::{
+        Bench, attach, bulk, client, create, echo, interrupt, join, memory, reconnect, scale, stall, ttyd as ttyd_too,
+    },
     plan::{Extent, PARTS, Part, Rounds},
     results::{Results, Setting},
     server::Server,
     viewer::Mode,
 };
+
+/// How often a part is measured again in CI.
+const AGAIN: u32 = 2;
 
 /// Measures Podling against a raw PTY.
 #[derive(Parser)]
@@ -123,9 +130,9 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let mut results = Results::default();
     for setting in args.settings() {
         for part in PARTS {
-            let Some(rounds) = args.rounds(part, *setting) else { continue };
-            let mut bench = Bench { server: &server, results: &mut results, setting: *setting, rounds };
-            measure(part, args, &mut bench).inspect_err(|_| eprintln!("\n{}", server.last_words()))?;
+            if let Some(rounds) = args.rounds(part, *setting) {
+                results.extend(measured(part, args, &server, *setting, rounds, &floors)?);
+            }
         }
     }
     server.end()?;
@@ -148,14 +155,34 @@ fn command() -> String {
     ["cargo xtask bench terminal".to_owned()].into_iter().chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
+/// In CI what is beyond its floor is measured again: a neighbour may have been busy, but not for ever.
+fn measured(
+    part: Part,
+    args: &Args,
+    server: &Server,
+    setting: Setting,
+    rounds: Rounds,
+    floors: &[Floor],
+) -> anyhow::Result<Results> {
+    let mut left = if args.ci { AGAIN } else { 0 };
+    loop {
+        let mut results = Results::default();
+        let mut bench = Bench { server, results: &mut results, setting, rounds };
+        measure(part, args, &mut bench).inspect_err(|_| eprintln!("\n{}", server.last_words()))?;
+        let broken = floors::broken(floors, &results, false);
+        if broken.is_empty() || left == 0 {
+            return Ok(results);
+        }
+        left -= 1;
+        eprintln!("measured again: {}", broken.join("; "));
+    }
+}
+
 fn measure(part: Part, args: &Args, bench: &mut Bench<'_>) -> anyhow::Result<()> {
     let (extent, first) = (args.extent(), *args.mode.first().context("there is a mode")?);
     match part {
         Part::Client => client::measure(bench, extent.bulk_bytes()),
-        Part::Bulk => {
-            let bytes = extent.bulk_bytes();
-            bulk::measure(bench, &[Load::text(bytes), Load::seq(extent.seq_lines()), Load::tui(bytes)], &args.mode)
-        }
+        Part::Bulk => bulk::measure(bench, &loads(extent), &args.mode),
         Part::Echo => echo::measure(bench, extent.keys(), first),
         // Without `live` the prompt comes after all that piled up: it is what `live` is for.
         Part::Interrupt if !args.mode.contains(&Mode::Live) => Ok(()),
@@ -163,7 +190,15 @@ fn measure(part: Part, args: &Args, bench: &mut Bench<'_>) -> anyhow::Result<()>
         Part::Create => create::measure(bench, first),
         Part::Reconnect => reconnect::measure(bench, &args.mode, extent.lines()),
         Part::Attach => attach::measure(bench, extent.fan_bytes()),
+        Part::Join => join::measure(bench),
+        Part::Stall => stall::measure(bench, extent.flood_bytes()),
+        Part::Ttyd => ttyd_too::measure(bench, &loads(extent), extent.keys()),
         Part::Memory => memory::measure(bench, first),
         Part::Scale => scale::measure(bench),
     }
+}
+
+fn loads(extent: Extent) -> [Load; 3] {
+    let bytes = extent.bulk_bytes();
+    [Load::text(bytes), Load::seq(extent.seq_lines()), Load::tui(bytes)]
 }

@@ -24,12 +24,15 @@ pub(crate) enum Part {
     Create,
     Reconnect,
     Attach,
+    Join,
+    Stall,
     Memory,
+    Ttyd,
     Scale,
 }
 
 /// In the order in which they are measured.
-pub(crate) const PARTS: [Part; 9] = [
+pub(crate) const PARTS: [Part; 12] = [
     Part::Client,
     Part::Bulk,
     Part::Echo,
@@ -37,7 +40,10 @@ pub(crate) const PARTS: [Part; 9] = [
     Part::Create,
     Part::Reconnect,
     Part::Attach,
+    Part::Join,
+    Part::Stall,
     Part::Memory,
+    Part::Ttyd,
     Part::Scale,
 ];
 
@@ -80,6 +86,11 @@ impl Extent {
         if self == Extent::Ci { 1 << 20 } else { 4 << 20 }
     }
 
+    /// Bytes that flood past viewers that take nothing, before and after they come.
+    pub(crate) fn flood_bytes(self) -> u64 {
+        if self == Extent::Ci { 16 << 20 } else { 64 << 20 }
+    }
+
     /// None: this run leaves it out.
     pub(crate) fn rounds(self, part: Part, setting: Setting) -> Option<Rounds> {
         if setting == Setting::OneCpu && !matches!(part, Part::Bulk | Part::Echo | Part::Interrupt) {
@@ -89,7 +100,10 @@ impl Extent {
         match (self, part) {
             (Extent::Long, Part::Scale) => times(1, 1, Duration::ZERO),
             (_, Part::Scale) => None,
-            (Extent::Ci, Part::Client | Part::Reconnect | Part::Attach | Part::Memory) => times(1, 1, Duration::ZERO),
+            (Extent::Ci, Part::Ttyd) => None,
+            (Extent::Ci, Part::Client | Part::Reconnect | Part::Attach | Part::Join | Part::Stall | Part::Memory) => {
+                times(1, 1, Duration::ZERO)
+            }
             (Extent::Ci | Extent::Table, _) => times(MEDIAN, MEDIAN, Duration::ZERO),
             (Extent::Long, _) => times(MEDIAN, u32::MAX, LONG.mul_f64(share(part, setting))),
         }
@@ -99,12 +113,13 @@ impl Extent {
 /// Of the long run's time.
 fn share(part: Part, setting: Setting) -> f64 {
     match (part, setting) {
-        (Part::Bulk, Setting::Free) => 0.30,
+        (Part::Bulk, Setting::Free) => 0.24,
         (Part::Echo, Setting::Free) => 0.12,
         (Part::Interrupt, Setting::Free) | (Part::Create | Part::Reconnect | Part::Attach, _) => 0.05,
-        (Part::Client, _) => 0.01,
-        (Part::Memory, _) => 0.07,
-        (Part::Bulk, Setting::OneCpu) => 0.20,
+        (Part::Client | Part::Join, _) => 0.01,
+        (Part::Stall, _) => 0.04,
+        (Part::Memory | Part::Ttyd, _) => 0.05,
+        (Part::Bulk, Setting::OneCpu) => 0.18,
         (Part::Echo, Setting::OneCpu) => 0.07,
         (Part::Interrupt, Setting::OneCpu) => 0.03,
         (Part::Scale, _) => 0.0,

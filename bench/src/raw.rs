@@ -18,7 +18,7 @@ use crate::viewer::Search;
 pub(crate) const READ_BYTES: usize = 64 << 10;
 
 /// The environment of a session's command.
-const ENVIRONMENT: [(&str, &str); 7] = [
+pub(crate) const ENVIRONMENT: [(&str, &str); 7] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "/nonexistent"),
     ("USER", "podling"),

@@ -1,7 +1,7 @@
 //! What was measured, round by round.
 
 use crate::{
-    catalogue::{CATALOGUE, Entry, Figure, entry},
+    catalogue::{Entry, Figure, catalogue, entry},
     stats::Spread,
 };
 
@@ -40,6 +40,11 @@ impl Results {
         self.series_of(id, setting).ours.push(ours);
     }
 
+    /// What was measured apart; no measure is in both.
+    pub(crate) fn extend(&mut self, more: Results) {
+        self.series.extend(more.series);
+    }
+
     fn series_of(&mut self, id: &str, setting: Setting) -> &mut Series {
         let same = |series: &Series| series.entry.id == id && series.setting == setting;
         let index = self.series.iter().position(same).unwrap_or_else(|| {
@@ -52,7 +57,7 @@ impl Results {
     /// In the catalogue's order, those on one processor last.
     pub(crate) fn in_order(&self) -> impl Iterator<Item = &Series> {
         let settings = [Setting::Free, Setting::OneCpu];
-        let keys = settings.into_iter().flat_map(|setting| CATALOGUE.iter().map(move |entry| (entry, setting)));
+        let keys = settings.into_iter().flat_map(|setting| catalogue().map(move |entry| (entry, setting)));
         keys.filter_map(|(entry, setting)| {
             self.series.iter().find(|series| series.entry.id == entry.id && series.setting == setting)
         })

@@ -132,6 +132,11 @@ impl Session<'_> {
         Viewer::attach(&self.server.address, &self.uid, token, mode)
     }
 
+    /// Attaches with a further token, and asks for so many lines above the screen.
+    pub(crate) fn join(&self, token: &str, history: u32) -> anyhow::Result<Viewer> {
+        Viewer::join(&self.server.address, &self.uid, token, history)
+    }
+
     /// One more viewer, with a token of its own.
     pub(crate) fn another(&self, http: &mut Http, mode: Mode) -> anyhow::Result<Viewer> {
         self.attach_with(&self.token(http)?, mode)

@@ -69,9 +69,17 @@ pub(crate) enum Drawing<'a> {
 impl Viewer {
     /// Attaches with a session token.
     pub(crate) fn attach(address: &str, uid: &str, token: &str, mode: Mode) -> anyhow::Result<Viewer> {
+        Viewer::ask(address, uid, token, &format!("mode={}", mode.name()))
+    }
+
+    /// Attaches with a session token, and asks for so many lines above the screen.
+    pub(crate) fn join(address: &str, uid: &str, token: &str, history: u32) -> anyhow::Result<Viewer> {
+        Viewer::ask(address, uid, token, &format!("mode=live&history={history}"))
+    }
+
+    fn ask(address: &str, uid: &str, token: &str, query: &str) -> anyhow::Result<Viewer> {
         let offer = format!("{SUBPROTOCOL}, bearer, {token}, nonce.{}", AttachNonce::random());
-        let socket = Socket::open(address, &format!("/ws/{uid}?mode={}", mode.name()), &offer)?;
-        Ok(Viewer::new(socket, 0))
+        Ok(Viewer::new(Socket::open(address, &format!("/ws/{uid}?{query}"), &offer)?, 0))
     }
 
     /// Comes back with a resume token, to what follows `from`.

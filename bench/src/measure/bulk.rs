@@ -54,7 +54,7 @@ pub(crate) fn measure(bench: &mut Bench<'_>, loads: &[Load], modes: &[Mode]) -> 
 }
 
 /// In MB/s.
-fn rate(bytes: u64, seconds: f64) -> f64 {
+pub(super) fn rate(bytes: u64, seconds: f64) -> f64 {
     bytes as f64 / 1e6 / seconds
 }
 
@@ -80,7 +80,7 @@ fn through_both_hops(server: &Server, setting: Setting, load: &Load, mode: Mode)
 }
 
 /// In seconds. The reader stands where the runner does: it shares the one processor when there is one.
-fn raw(setting: Setting, load: &Load, take: impl FnMut(&[u8])) -> anyhow::Result<f64> {
+pub(super) fn raw(setting: Setting, load: &Load, take: impl FnMut(&[u8])) -> anyhow::Result<f64> {
     let mut pty = Pty::run(&load.command(), &load.env)?;
     pty.sees(b"ready")?;
     let mut held = None;

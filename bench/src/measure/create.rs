@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Instant};
 use super::{Bench, millis};
 use crate::{raw::Pty, server::Server, viewer::Mode};
 
-const COMMAND: &str = "echo first";
+pub(super) const COMMAND: &str = "echo first";
 /// A session's profile does nothing: nor has this one any.
-const BARE_SHELL: [&str; 4] = ["bash", "--noprofile", "-lc", COMMAND];
+pub(super) const BARE_SHELL: [&str; 4] = ["bash", "--noprofile", "-lc", COMMAND];
 /// What the runner starts.
 const SHELL: [&str; 3] = ["bash", "-lc", COMMAND];
 /// As many runners as `podling up` keeps warm when it is not told.
@@ -59,7 +59,7 @@ fn ours(server: &Server, mode: Mode) -> anyhow::Result<f64> {
     Ok(time)
 }
 
-fn spawn(words: &[&str]) -> anyhow::Result<f64> {
+pub(super) fn spawn(words: &[&str]) -> anyhow::Result<f64> {
     let started = Instant::now();
     let mut pty = Pty::spawn(words, &BTreeMap::new())?;
     pty.sees(b"first")?;

@@ -13,10 +13,10 @@ use crate::{
     viewer::{Mode, Step, Viewer},
 };
 
-const COMMAND: &str = "stty raw -echo; printf ready; exec cat";
+pub(super) const COMMAND: &str = "stty raw -echo; printf ready; exec cat";
 const FLOOD: &str = "printf ready; read x; exec yes";
 /// Not counted: caches and processor clocks are as they will be from then on.
-const WARM_UP: usize = 20;
+pub(super) const WARM_UP: usize = 20;
 
 /// Idle and beside a flood, each in turn with a raw PTY.
 pub(crate) fn measure(bench: &mut Bench<'_>, keys: usize, mode: Mode) -> anyhow::Result<()> {
@@ -74,7 +74,7 @@ fn beside_a_flood(bench: &Bench<'_>, keys: usize, mode: Mode) -> anyhow::Result<
     })
 }
 
-fn raw(setting: Setting, keys: usize) -> anyhow::Result<Vec<f64>> {
+pub(super) fn raw(setting: Setting, keys: usize) -> anyhow::Result<Vec<f64>> {
     let mut pty = Pty::run(COMMAND, &BTreeMap::new())?;
     pty.sees(b"ready")?;
     let mut held = None;

@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// Of the viewer.
-const BYTES_PER_SECOND: f64 = 2e6;
+pub(super) const BYTES_PER_SECOND: f64 = 2e6;
 /// Long enough that whatever can pile up has done so: it takes a few hundredths of a second.
-const FLOOD: Duration = Duration::from_millis(700);
-const COMMAND: &str = "PS1='at-the-prompt ' exec bash --norc --noprofile -i";
-const PROMPT: &[u8] = b"at-the-prompt ";
-const CTRL_C: &[u8] = b"\x03";
+pub(super) const FLOOD: Duration = Duration::from_millis(700);
+pub(super) const COMMAND: &str = "PS1='at-the-prompt ' exec bash --norc --noprofile -i";
+pub(super) const PROMPT: &[u8] = b"at-the-prompt ";
+pub(super) const CTRL_C: &[u8] = b"\x03";
 
 pub(crate) fn measure(bench: &mut Bench<'_>, mode: Mode) -> anyhow::Result<()> {
     bench.rounds("interrupt", |bench| {
@@ -55,7 +55,7 @@ fn ours(bench: &Bench<'_>, mode: Mode) -> anyhow::Result<f64> {
     Ok(time)
 }
 
-fn raw(setting: Setting) -> anyhow::Result<f64> {
+pub(super) fn raw(setting: Setting) -> anyhow::Result<f64> {
     let mut pty = Pty::run(COMMAND, &BTreeMap::new())?;
     pty.sees(PROMPT)?;
     let mut held = None;

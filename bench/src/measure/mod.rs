@@ -6,9 +6,12 @@ pub(crate) mod client;
 pub(crate) mod create;
 pub(crate) mod echo;
 pub(crate) mod interrupt;
+pub(crate) mod join;
 pub(crate) mod memory;
 pub(crate) mod reconnect;
 pub(crate) mod scale;
+pub(crate) mod stall;
+pub(crate) mod ttyd;
 
 use std::time::Instant;
 

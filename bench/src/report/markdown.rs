@@ -1,40 +1,52 @@
 //! docs/performance.md, written whole by each run that is told to.
 
-use std::fmt::Write;
-
 use super::{
     machine::{machine, today},
     table::{figure, verdict},
 };
 use crate::{
+    catalogue::{GROUPS, Group},
     results::{Results, Series, Setting},
     stats::Spread,
 };
 
 const HEAD: &str = "\
-| measure | ours | beside it | ratio: min, median, max | n | goal |
+| | Podling | beside it | ratio: min, median, max | n | goal |
 |---|---|---|---|---|---|
 ";
 
 /// `command` is what the figures came out of.
 pub(crate) fn markdown(results: &Results, command: &str) -> String {
     let mut text = format!(
-        "# Performance\n\nWritten by `{command}` on {}; {}. Each row was measured in turn with what stands\nbeside it, \
-         in one run; ratios are taken pair by pair. Through both hops: runner, gateway, WebSocket.\n\n\
-         ![Bulk, in MB/s](performance/bulk.svg)\n\n![Latency, in microseconds](performance/latency.svg)\n\n",
+        "# Performance\n\nWritten by `{command}` on {}; {}.\n\nEverything goes through both hops, runner and gateway, to a \
+         WebSocket, with default settings and the emulator on.\nEach row was measured in turn with what stands beside it, in \
+         one run; figures are medians, ratios are taken\npair by pair, and n is how many there were.\n\n\
+         ![Bulk, in MB/s](performance/bulk.svg)\n\n![Latency, in milliseconds](performance/latency.svg)\n",
         today(),
         machine(),
     );
-    for (setting, title) in
-        [(Setting::Free, ""), (Setting::OneCpu, "\n## Runner and command held to one processor together\n\n")]
-    {
-        let rows: Vec<_> = results.in_order().filter(|series| series.setting == setting).map(row).collect();
+    for group in GROUPS {
+        let rows: String = series(results, group, Setting::Free).map(row).collect();
         if !rows.is_empty() {
-            write!(text, "{title}{HEAD}{}", rows.concat()).expect("writing to a string cannot fail");
+            text.push_str(&format!("\n## {}\n\n{}\n\n{HEAD}{rows}", group.title, group.about));
         }
+    }
+    let held: String = GROUPS.iter().flat_map(|group| series(results, group, Setting::OneCpu)).map(row).collect();
+    if !held.is_empty() {
+        text.push_str(&format!("\n## Runner and command held to one processor together\n\n{HELD}\n\n{HEAD}{held}"));
     }
     text.push_str("\nThe floors below which CI fails are in [specification.md](specification.md).\n");
     text
+}
+
+/// For readers.
+const HELD: &str = "The same once more, and the raw PTY's command and reader on one processor too; gateway and viewer \
+                    have the others.";
+
+fn series<'a>(results: &'a Results, group: &'a Group, setting: Setting) -> impl Iterator<Item = &'a Series> {
+    results.in_order().filter(move |series| {
+        series.setting == setting && group.entries.iter().any(|entry| entry.id == series.entry.id)
+    })
 }
 
 fn row(series: &Series) -> String {
@@ -46,8 +58,26 @@ fn row(series: &Series) -> String {
     };
     let (ratios, n) = match series.ratios() {
         Some(Spread { min, median, max, n }) => (format!("{}, {}, {}", figure(min), figure(median), figure(max)), n),
-        None => (format!("{} to {} {}", figure(ours.min), figure(ours.max), entry.unit), ours.n),
+        None if ours.n > 1 => (format!("{} to {} {}", figure(ours.min), figure(ours.max), entry.unit), ours.n),
+        None => (String::new(), ours.n),
     };
     let goal = entry.goal.map(|goal| verdict(goal, series.figure())).unwrap_or_default();
     format!("| {} (`{}`) | {} | {beside} | {ratios} | {n} | {goal} |\n", entry.title, series.name(), value(ours.median))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_measure_stands_under_its_heading_and_headings_without_measures_are_left_out() {
+        let mut results = Results::default();
+        results.pair("bulk-text-live", Setting::Free, 80.0, 100.0);
+        results.pair("bulk-text-live", Setting::OneCpu, 40.0, 100.0);
+        let page = markdown(&results, "the command");
+        let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing in {page}"));
+        assert!(at("## Bulk") < at("| 80 MB/s |") && at("| 80 MB/s |") < at("## Runner and command"));
+        assert!(at("## Runner and command") < at("| 40 MB/s |"));
+        assert!(!page.contains("## Scale"));
+    }
 }
