@@ -63,12 +63,12 @@ const MEDIAN: u32 = 5;
 impl Extent {
     /// Bytes of the files that bulk prints.
     pub(crate) fn bulk_bytes(self) -> u64 {
-        if self == Extent::Ci { 16 << 20 } else { 64 << 20 }
+        if self == Extent::Ci { 12 << 20 } else { 64 << 20 }
     }
 
     /// Numbers that bulk prints.
     pub(crate) fn seq_lines(self) -> u64 {
-        if self == Extent::Ci { 1_000_000 } else { 5_000_000 }
+        if self == Extent::Ci { 750_000 } else { 5_000_000 }
     }
 
     /// Keys of one round of echo.
@@ -78,7 +78,7 @@ impl Extent {
 
     /// Lines that flood while the connection is cut.
     pub(crate) fn lines(self) -> u64 {
-        if self == Extent::Ci { 1_000_000 } else { 3_000_000 }
+        if self == Extent::Ci { 500_000 } else { 3_000_000 }
     }
 
     /// Bytes that each of many viewers gets.

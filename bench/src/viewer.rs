@@ -231,7 +231,9 @@ impl Viewer {
     /// Reads output until this offset; what was skipped on the way is said by [`Viewer::skipped`].
     pub(crate) fn reaches(&mut self, offset: u64) -> anyhow::Result<()> {
         while self.offset < offset {
-            if let Step::Closed(code) = self.step(|_| {}).context("the bulk is incomplete")? {
+            let at = self.offset;
+            let step = self.step(|_| {}).with_context(|| format!("the bulk is incomplete at {at} of {offset}"))?;
+            if let Step::Closed(code) = step {
                 bail!("closed with {code} at {} of {offset}", self.offset);
             }
         }

@@ -20,7 +20,8 @@ const AT_ONCE: usize = 8;
 pub(crate) fn measure(bench: &mut Bench<'_>, bytes: u64) -> anyhow::Result<()> {
     let load = Load::text(bytes);
     bench.rounds("attach", |bench| {
-        let session = bench.server.run(&load.command(), &load.env)?;
+        // Its end is not what is measured.
+        let session = bench.server.run(&format!("{}; exec sleep 1000", load.command()), &load.env)?;
         let tokens = tokens(bench, &session)?;
         let started = Instant::now();
         let viewers = attach(&session, &tokens)?;
