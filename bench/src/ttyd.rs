@@ -55,7 +55,7 @@ impl Ttyd {
             .stderr(Stdio::piped())
             .spawn()?;
         let log = BufReader::new(process.stderr.take().context("its log is a pipe")?);
-        let mut ttyd = Ttyd { process, address: String::new(), log: log, _folder: folder };
+        let mut ttyd = Ttyd { process, address: String::new(), log, _folder: folder };
         ttyd.address = format!("127.0.0.1:{}", port(&mut ttyd.log)?);
         Ok(ttyd)
     }
