@@ -76,9 +76,9 @@ impl Extent {
         if self == Extent::Ci { 300 } else { 1_000 }
     }
 
-    /// Lines that flood while the connection is cut.
+    /// Lines that flood while the connection is cut: a number of seven digits.
     pub(crate) fn lines(self) -> u64 {
-        if self == Extent::Ci { 500_000 } else { 3_000_000 }
+        if self == Extent::Ci { 1_000_000 } else { 3_000_000 }
     }
 
     /// Bytes that each of many viewers gets.

@@ -108,7 +108,16 @@ impl Viewer {
     }
 
     /// Takes one message; `draw` gets what is to be drawn. Blocks.
-    pub(crate) fn step(&mut self, mut draw: impl FnMut(&Drawing<'_>)) -> anyhow::Result<Step> {
+    pub(crate) fn step(&mut self, draw: impl FnMut(&Drawing<'_>)) -> anyhow::Result<Step> {
+        let step = self.take(draw)?;
+        // Whatever it was: it may have stood behind output that was not worth an ack as long as more was there.
+        if !matches!(step, Step::Closed(_)) {
+            self.ack_when_due()?;
+        }
+        Ok(step)
+    }
+
+    fn take(&mut self, mut draw: impl FnMut(&Drawing<'_>)) -> anyhow::Result<Step> {
         let frame = match self.socket.next()? {
             Message::Data(frame) => frame,
             Message::Control => return Ok(Step::Other),
@@ -124,7 +133,6 @@ impl Viewer {
         }
         draw(&drawing);
         self.fresh = false;
-        self.ack_when_due()?;
         Ok(Step::Drawn)
     }
 
@@ -244,6 +252,11 @@ impl Viewer {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+    };
+
     use super::*;
 
     #[test]
@@ -278,5 +291,31 @@ mod tests {
         assert_eq!(output.follows(0, true).expect("it is the first"), 9);
         assert!(output.follows(6, false).is_err());
         assert!(Drawing::Skipped(Range { start: 7, end: 3 }).follows(7, false).is_err());
+    }
+
+    #[test]
+    fn output_is_acked_when_nothing_is_left_whatever_came_last() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).expect("a request");
+            let mut wire = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
+            let output = ServerFrame::Output { offset: 0, replay: false, bytes: vec![b'x'; 5_000].into() };
+            for frame in [output.encode(), ServerFrame::Viewers(2).encode()] {
+                wire.extend([0x82, 126]);
+                wire.extend(u16::try_from(frame.len()).expect("short").to_be_bytes());
+                wire.extend(frame);
+            }
+            stream.write_all(&wire).expect("room");
+            let mut ack = [0; 15];
+            stream.read_exact(&mut ack).expect("an ack");
+        });
+        let mut viewer = Viewer::attach(&address, "none", "none", Mode::Live).expect("open");
+        while viewer.acked < 5_000 {
+            viewer.step(|_| {}).expect("a message");
+        }
+        server.join().expect("the server was content");
     }
 }

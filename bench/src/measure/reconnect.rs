@@ -36,6 +36,7 @@ pub(crate) fn measure(bench: &mut Bench<'_>, modes: &[Mode], count: u64) -> anyh
 }
 
 fn cut(bench: &Bench<'_>, mode: Mode, count: u64) -> anyhow::Result<Lines> {
+    anyhow::ensure!(count.to_string().len() as u64 + 2 == LINE_BYTES, "{count} has not seven digits");
     let command = format!("stty -echo; printf ready; read x; seq -w 1 {count}; exec sleep 1000");
     let session = bench.server.run(&command, &BTreeMap::new())?;
     let mut viewer = session.attach(mode)?;
