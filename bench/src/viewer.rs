@@ -53,6 +53,8 @@ pub(crate) struct Viewer {
     pub(crate) offset: u64,
     acked: u64,
     resume: Option<String>,
+    /// How the session ended, as JSON.
+    exit: Option<String>,
     /// What the server said it left out.
     pub(crate) skipped: Vec<Range<u64>>,
     /// Nothing was drawn yet, so that a snapshot may begin anywhere.
@@ -100,7 +102,7 @@ impl Viewer {
     }
 
     fn new(socket: Socket, offset: u64) -> Viewer {
-        Viewer { socket, offset, acked: offset, resume: None, skipped: Vec::new(), fresh: true }
+        Viewer { socket, offset, acked: offset, resume: None, exit: None, skipped: Vec::new(), fresh: true }
     }
 
     pub(crate) fn type_in(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
@@ -142,6 +144,7 @@ impl Viewer {
                 self.resume = Some(token);
                 self.socket.send_binary(&ClientFrame::ResumeAck { generation }.encode())?;
             }
+            Some(ServerFrame::Exit { json }) => self.exit = Some(json),
             Some(ServerFrame::Error { json }) => bail!("refused: {json}"),
             _ => {}
         }
@@ -162,7 +165,8 @@ impl Viewer {
         let mut search = Search::new(text);
         while !search.found {
             if let Step::Closed(code) = self.step(|drawing| search.look(drawing.bytes()))? {
-                bail!("closed with {code} before {:?} was seen", String::from_utf8_lossy(text));
+                let (text, exit) = (String::from_utf8_lossy(text), self.exit.as_deref().unwrap_or_default());
+                bail!("closed with {code} before {text:?} was seen {exit}");
             }
         }
         Ok(())
