@@ -3,19 +3,19 @@
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::SinkExt;
 use podling_screen::Screen;
 use podling_session::{
     frame::{ClientFrame, SUBPROTOCOL, ServerFrame},
     id::AttachNonce,
     size::WindowSize,
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     podling::{Podling, Session},
-    viewer::{ANSWER, Closed, Socket, Upgrade, closed, upgrade},
+    viewer::{Closed, Socket, Upgrade, binary, upgrade},
 };
 
 /// What it got in all, over all its connections.
@@ -111,12 +111,9 @@ impl Live {
 
     /// Takes one message. `Some` when it was the close.
     pub async fn step(&mut self) -> Option<Closed> {
-        let message = timeout(ANSWER, self.socket.next()).await.expect("the server is not silent");
-        match message {
-            Some(Ok(Message::Binary(bytes))) => self.take(bytes).await,
-            Some(Ok(Message::Close(frame))) => return Some(closed(frame)),
-            Some(Ok(_)) => {}
-            None | Some(Err(_)) => return Some(Closed { code: 1006, reason: String::new() }),
+        match binary(&mut self.socket).await {
+            Ok(bytes) => self.take(bytes).await,
+            Err(closed) => return Some(closed),
         }
         None
     }

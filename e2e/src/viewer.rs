@@ -26,7 +26,7 @@ use crate::podling::{Podling, Session};
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long any single answer may take.
-pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// What an upgrade came to.
 #[derive(Debug)]
@@ -123,12 +123,9 @@ impl Viewer {
 
     /// Takes one message. `Some` when it was the close.
     pub async fn step(&mut self) -> Option<Closed> {
-        let message = timeout(ANSWER, self.socket.next()).await.expect("the server is not silent");
-        match message {
-            Some(Ok(Message::Binary(bytes))) => self.take(bytes).await,
-            Some(Ok(Message::Close(frame))) => return Some(closed(frame)),
-            Some(Ok(_)) => {}
-            None | Some(Err(_)) => return Some(Closed { code: 1006, reason: String::new() }),
+        match binary(&mut self.socket).await {
+            Ok(bytes) => self.take(bytes).await,
+            Err(closed) => return Some(closed),
         }
         None
     }
@@ -221,11 +218,9 @@ impl Plain {
     }
 
     pub async fn step(&mut self) -> Option<Closed> {
-        match timeout(ANSWER, self.socket.next()).await.expect("the server is not silent") {
-            Some(Ok(Message::Binary(bytes))) => self.output.extend_from_slice(&bytes),
-            Some(Ok(Message::Close(frame))) => return Some(closed(frame)),
-            Some(Ok(_)) => {}
-            None | Some(Err(_)) => return Some(Closed { code: 1006, reason: String::new() }),
+        match binary(&mut self.socket).await {
+            Ok(bytes) => self.output.extend_from_slice(&bytes),
+            Err(closed) => return Some(closed),
         }
         None
     }
@@ -253,7 +248,19 @@ impl Plain {
     }
 }
 
-pub(crate) fn closed(frame: Option<CloseFrame>) -> Closed {
+/// The next binary message, or how the stream ended.
+pub(crate) async fn binary(socket: &mut Socket) -> Result<Bytes, Closed> {
+    loop {
+        match timeout(ANSWER, socket.next()).await.expect("the server is not silent") {
+            Some(Ok(Message::Binary(bytes))) => return Ok(bytes),
+            Some(Ok(Message::Close(frame))) => return Err(closed(frame)),
+            Some(Ok(_)) => {}
+            None | Some(Err(_)) => return Err(Closed { code: 1006, reason: String::new() }),
+        }
+    }
+}
+
+fn closed(frame: Option<CloseFrame>) -> Closed {
     match frame {
         Some(frame) => Closed { code: frame.code.into(), reason: frame.reason.to_string() },
         None => Closed { code: 1005, reason: String::new() },
