@@ -11,7 +11,7 @@ use metrics::{counter, histogram};
 use podling_session::{
     id::{Incarnation, LaunchName},
     launch::{Launch, LaunchError},
-    phase::{End, EndReason},
+    phase::{End, EndReason, Phase, Stage},
     session::Session,
     spec::Limits,
     store::{StoreError, Work},
@@ -23,7 +23,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{core::Core, logs::LogError};
+use crate::{
+    core::Core,
+    logs::{LogError, pace::Pace},
+};
 
 /// How long a claim lasts without an answer from us: so much later another controller goes on.
 const LEASE: Duration = Duration::from_secs(10);
@@ -31,8 +34,8 @@ const LEASE: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_secs(9);
 /// Hints may be lost; the store is looked at this often in any case.
 const POLL: Duration = Duration::from_secs(1);
-/// Pieces of work at once: each holds a blocking thread, and starting more runners than there are processors wins
-/// nothing.
+/// Pieces of work at once, starts of runners among them: starting many more than there are processors wins nothing, and
+/// makes each so slow that it looks dead.
 const AT_ONCE: usize = 16;
 /// How long a runner that was told to stop over its control stream may take before it is signalled.
 const TOLD: Duration = Duration::from_secs(1);
@@ -148,6 +151,7 @@ async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
     }
     if core.system.launched(life, runner).await? {
         info!(session.id = %life.uid, "a runner of session {} was launched", life.uid);
+        let _ = timeout(core.launcher.startup(), begun(core, life)).await; // Then it may take as long as it likes.
         return Ok(Rest::Nothing);
     }
     // It needs none any more: launched before, by an attempt that died here, or ended while the runner started.
@@ -156,6 +160,17 @@ async fn launch(core: &Core, session: &Session) -> Result<Rest, WorkError> {
         core.launcher.stop(&launch.name, core.settings.grace + SETTLE).await?;
     }
     Ok(Rest::Again(Duration::ZERO)) // Whatever is due now waits for our lease.
+}
+
+/// Waits for the runner to say that it has begun.
+async fn begun(core: &Core, life: Incarnation) {
+    let mut pace = Pace::new(core.system.as_ref());
+    let scheduling = |now: &Session| now.life() == life && now.phase == Phase::Starting { stage: Stage::Scheduling };
+    while let Ok(Some(now)) = core.system.find(life.uid).await
+        && scheduling(&now)
+    {
+        pace.wait().await;
+    }
 }
 
 /// A launch, with the identity that follows from its name.
@@ -222,7 +237,6 @@ fn since_end(session: &Session, now: Timestamp) -> Duration {
 mod tests {
     use podling_session::{
         id::Uid,
-        phase::Phase,
         principal::Principal,
         session::{LogRange, Release},
         spec::{Draft, Policy, Spec},

@@ -55,6 +55,12 @@ pub trait Launcher: Send + Sync {
     /// Starts the runner; "already exists" is success. Returns when the runner is certain to be listed.
     async fn launch(&self, launch: &Launch) -> Result<(), LaunchError>;
 
+    /// How long a start is waited for before another begins in its place: none where runners have machines of their own,
+    /// a little where many that share processors would all be slow.
+    fn startup(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Asks the runner to end and, after `grace`, makes it. Returns at once; repeated calls shorten the grace at most.
     async fn stop(&self, name: &LaunchName, grace: Duration) -> Result<(), LaunchError>;
 

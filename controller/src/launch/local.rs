@@ -45,6 +45,8 @@ const STARTING: Duration = Duration::from_secs(1);
 const STARTING_POLL: Duration = Duration::from_millis(10);
 /// How long the removal of a dead runner's cgroups and mounts may take.
 const CLEAN: Duration = Duration::from_secs(5);
+/// Many times what a start takes: one that hangs is not for long in the way of others.
+const STARTUP: Duration = Duration::from_secs(5);
 
 /// The launcher of `podling up`. Its runners outlive it, unless they are stopped.
 pub struct LocalLauncher {
@@ -146,6 +148,10 @@ impl LocalLauncher {
 impl Launcher for LocalLauncher {
     async fn launch(&self, launch: &Launch) -> Result<(), LaunchError> {
         self.try_launch(launch).await.map_err(unavailable)
+    }
+
+    fn startup(&self) -> Duration {
+        STARTUP
     }
 
     async fn stop(&self, name: &LaunchName, grace: Duration) -> Result<(), LaunchError> {

@@ -3,4 +3,5 @@
 mod dying;
 mod releasing;
 mod restarting;
+mod starting;
 mod world;

@@ -76,13 +76,17 @@ impl World {
     }
 
     pub(super) async fn create(&self) -> Session {
+        self.create_for(&owner()).await
+    }
+
+    pub(super) async fn create_for(&self, owner: &Owner) -> Session {
         let draft = Draft { command: Some("true".to_owned()), ..Draft::default() };
         let request = sessions::Request { id: None, draft, idempotency: None };
-        sessions::create(self.core(), &owner(), request).await.expect("a session").session
+        sessions::create(self.core(), owner, request).await.expect("a session").session
     }
 
     pub(super) async fn delete(&self, session: &Session) {
-        sessions::delete(self.core(), &owner(), &id(session)).await.expect("deletable");
+        sessions::delete(self.core(), &session.owner, &id(session)).await.expect("deletable");
     }
 
     /// The session once it is as asked.
@@ -172,7 +176,7 @@ async fn start(data: &Path) -> Controller {
     Controller::start(config).await.expect("a controller")
 }
 
-fn owner() -> Owner {
+pub(super) fn owner() -> Owner {
     Principal::local_owner().owner
 }
 
