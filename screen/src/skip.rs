@@ -7,7 +7,7 @@
 use memchr::{memchr_iter, memrchr_iter};
 
 use crate::charset::Charset;
-use crate::runs::{is_printable, text_run};
+use crate::runs::{is_printable, printable_run, text_run};
 use crate::terminal::Terminal;
 use crate::utf8::Decoder;
 use crate::width::width;
@@ -103,15 +103,41 @@ impl Walk<'_> {
         }
     }
 
-    fn line(&mut self, line: &[u8]) {
-        let mut decoder = Decoder::default();
-        for code in line.iter().filter_map(|byte| decoder.push(*byte)) {
-            match code {
-                0x09 => self.tab(),
-                0x0d => (self.x, self.joins) = (0, 0),
-                code => self.char(code),
+    fn line(&mut self, mut line: &[u8]) {
+        while !line.is_empty() {
+            let run = printable_run(line);
+            if run > 0 {
+                self.columns(run);
+                self.joins = 1;
+                line = &line[run..];
+                continue;
             }
+            let taken = match line {
+                [b'\t', ..] => {
+                    self.tab();
+                    1
+                }
+                [b'\r', ..] => {
+                    (self.x, self.joins) = (0, 0);
+                    1
+                }
+                [lead @ 0xc2..0xe0, last @ 0x80..0xc0, ..] => {
+                    self.char(u32::from(lead & 0x1f) << 6 | u32::from(last & 0x3f));
+                    2
+                }
+                _ => self.long(line),
+            };
+            line = &line[taken..];
         }
+    }
+
+    /// A character of any length, or none; its bytes.
+    fn long(&mut self, text: &[u8]) -> usize {
+        let length = 1 + text[1..].iter().take(3).take_while(|byte| **byte & 0xc0 == 0x80).count();
+        let mut decoder = Decoder::default();
+        let codes = text[..length].iter().filter_map(|byte| decoder.push(*byte));
+        codes.for_each(|code| self.char(code));
+        length
     }
 
     fn tab(&mut self) {
