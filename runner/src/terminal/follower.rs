@@ -25,7 +25,7 @@ use super::{
 const KEYFRAME_EVERY_BYTES: u64 = 1 << 20;
 /// More than this is not held back. The emulator gives a string up at 64 KiB, so it is several of them, one in another.
 const MAX_HELD_BYTES: usize = 192 << 10;
-/// What the buffer of a look may keep when there is nothing to do.
+/// What the buffer of a look may keep when there is little to do.
 const IDLE_BYTES: usize = 16 << 10;
 /// The emulator's stack: its state is on the heap.
 const STACK_BYTES: usize = 256 << 10;
@@ -168,6 +168,7 @@ impl Emulator {
     }
 
     fn look(&mut self, records: Vec<Record>) {
+        let before = self.at + self.unfed.len() as u64;
         for record in records {
             self.index += 1;
             match record.body {
@@ -194,7 +195,9 @@ impl Emulator {
                 self.show();
             }
         }
-        self.unfed.shrink_to(IDLE_BYTES);
+        if read - before < IDLE_BYTES as u64 {
+            self.unfed.shrink_to(IDLE_BYTES); // In a flood, to get the memory again would cost more than to draw.
+        }
     }
 
     /// Feeds what is complete, in one piece.

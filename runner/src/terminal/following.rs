@@ -6,16 +6,16 @@
 use podling_session::log::{Body, Record};
 
 use super::{
-    ground::may_ask,
+    asking::Asking,
     log::{Head, Log, State},
 };
 
 /// How far the emulator may be behind before the PTY's reader waits for it.
 pub(super) const MAX_LAG_BYTES: u64 = 2 << 20;
 /// This much output is a reason to look. The more there is at a time, the more of it has scrolled past unseen.
-const MANY_BYTES: u64 = 256 << 10;
+const MANY_BYTES: u64 = 128 << 10;
 /// About the most output of one look, which is copied.
-const LOOK_BYTES: usize = 512 << 10;
+const LOOK_BYTES: usize = 128 << 10;
 
 /// How far the emulator has come.
 #[derive(Debug, Default)]
@@ -29,6 +29,8 @@ pub(super) struct Following {
     asked: Option<u64>,
     /// What was read ends within a sequence, which any byte may complete.
     unsettled: bool,
+    /// What is known of the output up to the head.
+    asking: Asking,
     stopped: bool,
 }
 
@@ -37,8 +39,9 @@ impl Log {
     pub(super) fn follow(&self) -> Head {
         let mut state = self.state();
         let (index, offset) = (state.tail.first_index(), state.tail.first_offset());
-        state.following =
-            Some(Following { index, offset, due: index < state.tail.next_index(), ..Following::default() });
+        let due = index < state.tail.next_index();
+        let asking = if due { Asking::Maybe } else { Asking::No };
+        state.following = Some(Following { index, offset, due, asking, ..Following::default() });
         Head { index, offset, ended: false }
     }
 
@@ -81,10 +84,13 @@ impl Log {
     /// The records below `index` and the output below `offset` were looked at. Says whether somebody wants to see it.
     pub(super) fn looked(&self, index: u64, offset: u64, unsettled: bool) -> bool {
         let mut state = self.state();
-        let next = state.tail.next_index();
-        let Some(following) = &mut state.following else { return false };
+        let State { tail, following: Some(following), ended, .. } = &mut *state else { return false };
         (following.index, following.offset, following.unsettled) = (index, offset, unsettled);
-        following.due = index < next;
+        if following.asking == Asking::Maybe && !unsettled {
+            let unseen = tail.from(index).map(|record| &record.body);
+            following.asking = unseen.fold(Asking::No, after);
+        }
+        following.due = index < tail.next_index() && (*ended || following.is_called(tail.end()));
         let asked = following.asked.is_some_and(|asked| asked <= index);
         state.trim();
         self.set_lagging(&state);
@@ -113,20 +119,32 @@ impl Log {
     }
 }
 
+impl Following {
+    /// Whether there is a reason to look at what was not read of a log that ends here.
+    fn is_called(&self, end: u64) -> bool {
+        // Who asked is shown no screen within a sequence.
+        let waits = self.asked.is_some_and(|asked| asked > self.index || self.unsettled);
+        waits || self.asking == Asking::Maybe || end - self.offset >= MANY_BYTES
+    }
+}
+
+fn after(asking: Asking, body: &Body) -> Asking {
+    match body {
+        Body::Output(bytes) => asking.then(bytes),
+        _ => asking,
+    }
+}
+
 impl State {
     /// Whether the record that was just appended is a reason to look that there was not before.
     pub(super) fn calls(&mut self) -> bool {
-        let Some(following) = &mut self.following else { return false };
-        if following.due {
-            return false;
-        }
-        let unseen = self.tail.end() - following.offset;
-        following.due = match self.tail.last().map(|record| &record.body) {
-            Some(Body::Output(bytes)) => following.unsettled || unseen >= MANY_BYTES || may_ask(bytes),
-            Some(Body::Exit(_)) => true,
-            _ => false,
-        };
-        following.due
+        let (Some(following), Some(last)) = (&mut self.following, self.tail.last()) else { return false };
+        following.asking = after(following.asking, &last.body);
+        let is_output = matches!(last.body, Body::Output(_));
+        let is_called = self.ended || (is_output && following.is_called(self.tail.end()));
+        let was_due = following.due;
+        following.due |= is_called;
+        is_called && !was_due
     }
 
     /// The first record that the emulator has not read; without one, nothing waits for it.

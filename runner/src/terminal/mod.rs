@@ -9,6 +9,7 @@
 //! Appending never waits for a viewer, and for the storage only while it works and is a little behind. A reader that is
 //! slower than the tail goes on in the files; what neither has is told as a gap.
 
+mod asking;
 mod file;
 mod history;
 mod index;
