@@ -43,6 +43,9 @@ enum Controller {
 const CONTROLLERS: [(Controller, &str); 3] =
     [(Controller::Memory, "memory"), (Controller::Pids, "pids"), (Controller::Cpu, "cpu")];
 
+/// Counts processor time in version 1, where it is a tree of its own; it limits nothing, so a machine may do without.
+const ACCOUNT: &str = "cpuacct";
+
 /// One value that is written into a group. A file that is not `required` may be missing in some kernels.
 struct Setting {
     controller: Controller,
@@ -87,9 +90,11 @@ impl Trees {
     fn places(&self, version: Version) -> Vec<Vec<PathBuf>> {
         match version {
             Version::V1 => {
-                let top = CONTROLLERS.map(|(_, name)| self.root.join(name));
-                let own = CONTROLLERS.map(|(_, name)| self.root.join(name).join(self.own_path(name)));
-                vec![top.to_vec(), own.to_vec()]
+                let account = self.root.join(ACCOUNT).is_dir().then_some(ACCOUNT);
+                let names: Vec<_> = CONTROLLERS.iter().map(|(_, name)| *name).chain(account).collect();
+                let top = names.iter().map(|name| self.root.join(name)).collect();
+                let own = names.iter().map(|name| self.root.join(name).join(self.own_path(name))).collect();
+                vec![top, own]
             }
             Version::V2 => {
                 let own = self.root.join(self.own_path(""));
@@ -113,7 +118,7 @@ impl Trees {
 #[derive(Debug)]
 pub(super) struct Cgroup {
     version: Version,
-    /// In the order of [`CONTROLLERS`]; one alone in version 2.
+    /// In the order of [`CONTROLLERS`], then that of [`ACCOUNT`] where there is one; one alone in version 2.
     folders: Vec<PathBuf>,
 }
 
@@ -199,6 +204,21 @@ impl Cgroup {
         };
         let text = fs::read_to_string(self.folder(Controller::Memory).join(file))?;
         Ok(oom_kills_in(&text))
+    }
+
+    /// Processor time that the group has used so far, in a unit of the kernel's; `None` when nobody counts it. As long as
+    /// it stays the same, nothing has happened in the group. Does not block.
+    pub(super) fn processor_time(&self) -> Option<u64> {
+        match self.version {
+            Version::V1 => {
+                let usage = fs::read_to_string(self.folders.get(CONTROLLERS.len())?.join("cpuacct.usage")).ok()?;
+                usage.trim().parse().ok()
+            }
+            Version::V2 => {
+                let stat = fs::read_to_string(self.folders[0].join("cpu.stat")).ok()?;
+                stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?.trim().parse().ok()
+            }
+        }
     }
 
     pub(super) fn processes(&self) -> io::Result<Vec<Pid>> {

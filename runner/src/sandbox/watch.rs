@@ -16,6 +16,10 @@ use super::{SandboxError, cgroup::Cgroup, disk::Disk, held::held_bytes, setup};
 
 const MEMORY_EVERY: Duration = Duration::from_millis(250);
 const DISK_EVERY: Duration = Duration::from_secs(1);
+/// How long a sandbox in which nothing happens is not looked at; a thousand of them are to cost nothing.
+const QUIET: Duration = Duration::from_secs(30);
+/// How soon it is seen that something happens again.
+const WAKE: Duration = Duration::from_secs(1);
 /// A tree that takes long to look at is looked at less often, so that this share of one processor is the most that a
 /// command makes the runner spend on it.
 const DISK_DUTY: u32 = 3;
@@ -72,6 +76,10 @@ impl Watch {
         full.then_some(Breach::DiskFull)
     }
 
+    fn processor_time(&self) -> Option<u64> {
+        self.cgroup.as_ref()?.processor_time()
+    }
+
     fn used_bytes(&self) -> io::Result<u64> {
         let held = match &self.cgroup {
             Some(cgroup) => held_bytes(&cgroup.processes()?, &self.disk.root)?,
@@ -90,7 +98,12 @@ pub(super) async fn breach(watch: &Arc<Watch>) -> Breach {
 }
 
 async fn repeat(watch: &Arc<Watch>, look: fn(&Watch) -> Option<Breach>, every: Duration) -> Breach {
+    let mut seen = Seen::default();
     loop {
+        if !seen.is_news(watch.processor_time(), Instant::now()) {
+            tokio::time::sleep(every.max(WAKE)).await;
+            continue;
+        }
         let started = Instant::now();
         let watch = watch.clone();
         let looked: io::Result<_> = tokio::task::spawn_blocking(move || look(&watch)).await.map_err(io::Error::other);
@@ -101,9 +114,40 @@ async fn repeat(watch: &Arc<Watch>, look: fn(&Watch) -> Option<Breach>, every: D
     }
 }
 
+/// When the last look was, and how much had happened by then.
+#[derive(Default)]
+struct Seen(Option<(Instant, u64)>);
+
+impl Seen {
+    /// Whether there is a reason to look: something has happened, nobody can tell, or the last look was long ago.
+    fn is_news(&mut self, happened: Option<u64>, now: Instant) -> bool {
+        let same = self.0.is_some_and(|(at, then)| Some(then) == happened && now < at + QUIET);
+        if !same {
+            self.0 = happened.map(|happened| (now, happened));
+        }
+        !same
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sandbox_in_which_nothing_happens_is_left_alone_for_half_a_minute() {
+        let (mut seen, begin) = (Seen::default(), Instant::now());
+        let mut check = |second: u64, happened, expected: bool| {
+            let now = begin + Duration::from_secs(second);
+            assert_eq!(seen.is_news(happened, now), expected, "{happened:?} at {second}");
+        };
+        check(0, Some(5), true);
+        check(1, Some(5), false);
+        check(2, Some(6), true);
+        check(31, Some(6), false);
+        check(32, Some(6), true);
+        check(33, None, true);
+        check(34, None, true);
+    }
 
     #[test]
     fn a_disk_that_cannot_be_looked_at_counts_as_full_before_long() {

@@ -51,6 +51,24 @@ fn version_1_has_a_group_in_each_tree() {
     fs::write(folder("memory").join("memory.oom_control"), "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
         .expect("a file");
     assert_eq!(group.oom_kills().expect("readable"), 3);
+    assert_eq!(group.processor_time(), None, "nobody counts it");
+}
+
+#[test]
+fn processor_time_is_told_where_it_is_counted() {
+    let (root, trees) = v1();
+    let name = name();
+    fs::create_dir(root.path().join("cpuacct")).expect("a folder");
+    let group = Cgroup::create(&trees, &name, &limits()).expect("it is made");
+    let folder = root.path().join("cpuacct/podling").join(name.as_str());
+    fs::write(folder.join("cpuacct.usage"), "7004\n").expect("a file");
+    assert_eq!(group.processor_time(), Some(7004));
+
+    let (root, trees) = v2();
+    let group = Cgroup::create(&trees, &name, &limits()).expect("it is made");
+    let folder = root.path().join("podling").join(name.as_str());
+    fs::write(folder.join("cpu.stat"), "usage_usec 92\nuser_usec 80\n").expect("a file");
+    assert_eq!(group.processor_time(), Some(92));
 }
 
 #[test]
