@@ -163,6 +163,7 @@ pub(crate) const GROUPS: &[Group] = &[
             value("scale-memory", "`podling up`, all of it", "MB", Some(Bound::AtMost(400.0))),
             value("scale-creates", "creates in a second on the way", "1/s", None),
             value("scale-echoes", "keys answered in a second", "1/s", None),
+            value("idle", "of 50 sockets, how many answer after ten idle minutes", "", Some(Bound::AtLeast(50.0))),
         ],
     },
     Group {

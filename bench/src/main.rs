@@ -31,7 +31,8 @@ use crate::{
     floors::Floor,
     load::Load,
     measure::{
-        Bench, attach, bulk, client, create, echo, interrupt, join, memory, reconnect, scale, stall, ttyd as ttyd_too,
+        Bench, attach, bulk, client, create, echo, idle::Idle, interrupt, join, memory, reconnect, scale, stall,
+        ttyd as ttyd_too,
     },
     plan::{Extent, PARTS, Part, Rounds},
     results::{Results, Setting},
@@ -128,12 +129,16 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let floors = floors::parse(&std::fs::read_to_string(root().join("docs/specification.md"))?)?;
     let server = Server::start(&[])?;
     let mut results = Results::default();
+    let idle = (args.long && args.only.is_empty()).then(|| Idle::begin(&server)).transpose()?;
     for setting in args.settings() {
         for part in PARTS {
             if let Some(rounds) = args.rounds(part, *setting) {
                 results.extend(measured(part, args, &server, *setting, rounds, &floors)?);
             }
         }
+    }
+    if let Some(idle) = idle {
+        idle.end(&mut results)?;
     }
     server.end()?;
     print!("{}", report::table(&results));

@@ -5,6 +5,7 @@ pub(crate) mod bulk;
 pub(crate) mod client;
 pub(crate) mod create;
 pub(crate) mod echo;
+pub(crate) mod idle;
 pub(crate) mod interrupt;
 pub(crate) mod join;
 pub(crate) mod memory;
