@@ -182,7 +182,9 @@ async fn a_login_shell_keeps_its_path() {
 #[tokio::test]
 async fn ctrl_c_reaches_the_command_alone() {
     let fixture = Fixture::new();
-    let (mut child, screen) = fixture.start("trap 'echo caught; exit 5' INT; echo ready; read").await;
+    // A signal just before `read` begins to wait is handled when that ends.
+    let (mut child, screen) =
+        fixture.start("trap 'echo caught; exit 5' INT; echo ready; while :; do read -t 1; done").await;
     screen.until("ready").await;
     screen.press("\x03");
     assert!(screen.until("caught").await.contains("caught"));
