@@ -35,9 +35,14 @@ pub(crate) fn markdown(results: &Results, command: &str) -> String {
     if !held.is_empty() {
         text.push_str(&format!("\n## Runner and command held to one processor together\n\n{HELD}\n\n{HEAD}{held}"));
     }
+    text.push('\n');
+    text.push_str(LIMITS);
     text.push_str("\nThe floors below which CI fails are in [specification.md](specification.md).\n");
     text
 }
+
+/// What profiles have shown; written by hand, and anew when they show something else.
+const LIMITS: &str = include_str!("limits.md");
 
 /// For readers.
 const HELD: &str = "The same once more, and the raw PTY's command and reader on one processor too; gateway and viewer \
@@ -78,6 +83,7 @@ mod tests {
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing in {page}"));
         assert!(at("## Bulk") < at("| 80 MB/s |") && at("| 80 MB/s |") < at("## Runner and command"));
         assert!(at("## Runner and command") < at("| 40 MB/s |"));
+        assert!(at("| 40 MB/s |") < at("## Where a goal is missed"));
         assert!(!page.contains("## Scale"));
     }
 }
