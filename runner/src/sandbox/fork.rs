@@ -94,6 +94,7 @@ fn before_exec(runner: Pid, preparation: &Preparation) -> io::Result<()> {
     for &(resource, value) in &preparation.limits {
         limit(resource, value)?;
     }
+    default_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // Out of the runner's session: Ctrl-C in the terminal of `podling up` is not for the sandbox.
     rustix::process::setsid()?;
@@ -102,6 +103,18 @@ fn before_exec(runner: Pid, preparation: &Preparation) -> io::Result<()> {
         rustix::io::fcntl_setfd(kept, FdFlags::empty())?;
     }
     Ok(())
+}
+
+/// A command could not even trap what is ignored here, as SIGINT is by all that a script has started with `&`.
+fn default_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: sets what the kernel keeps of this process, which is about to be another program. The few signals that
+        // cannot be set stay as they are.
+        #[expect(unsafe_code, reason = "rustix has no signal")]
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+    }
 }
 
 /// Never raises a limit: that needs a right that root may lack.

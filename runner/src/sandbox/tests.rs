@@ -182,13 +182,25 @@ async fn a_login_shell_keeps_its_path() {
 #[tokio::test]
 async fn ctrl_c_reaches_the_command_alone() {
     let fixture = Fixture::new();
-    // A signal just before `read` begins to wait is handled when that ends.
-    let (mut child, screen) =
-        fixture.start("trap 'echo caught; exit 5' INT; echo ready; while :; do read -t 1; done").await;
+    let (mut child, screen) = fixture.start("trap 'echo caught; exit 5' INT; echo ready; read").await;
     screen.until("ready").await;
     screen.press("\x03");
     assert!(screen.until("caught").await.contains("caught"));
     assert_eq!(child.wait().await.expect("reaped"), 5);
+}
+
+#[tokio::test]
+async fn a_command_ignores_no_signal_that_its_runner_ignores() {
+    // SAFETY: no other test has to do with this signal.
+    #[expect(unsafe_code, reason = "rustix has no signal")]
+    unsafe {
+        libc::signal(libc::SIGUSR2, libc::SIG_IGN);
+    }
+    let fixture = Fixture::new();
+    let (_, ignored) = fixture.run("exec sed -n 's/^SigIgn:\\t//p' /proc/self/status").await;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).expect("a set of signals");
+    let of_the_c_library = 0b11 << 31; // 32 and 33, which nobody but it can set.
+    assert_eq!(ignored & !of_the_c_library, 0, "{ignored:x}");
 }
 
 #[tokio::test]
