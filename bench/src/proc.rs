@@ -55,13 +55,18 @@ fn words(pid: i32) -> Vec<String> {
     line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
+/// Each takes milliseconds.
+const MAX_LOOKS: usize = 1_000;
+
 /// The runner above the process that has this in its environment.
 pub(crate) fn runner_of(mark: &str) -> anyhow::Result<i32> {
     let marked = |pid: &i32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.windows(mark.len()).any(|window| window == mark.as_bytes())
     };
-    let mut pid = pids().find(marked).context("no process is marked so")?;
+    // A program that is just being replaced by another shows no environment.
+    let mut looks = std::iter::repeat_with(|| pids().find(marked)).take(MAX_LOOKS);
+    let mut pid = looks.find_map(|found| found).context("no process is marked so")?;
     while words(pid).get(1).is_none_or(|word| word != "runner") {
         pid = parent(pid).filter(|parent| *parent > 1).context("no runner is above the process")?;
     }
