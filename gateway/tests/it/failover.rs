@@ -10,7 +10,7 @@ use podling_session::{
 };
 
 use crate::{
-    client::{attached, plain},
+    client::{Client, attached, plain},
     controller::Place,
     world::{World, limits, until},
 };
@@ -65,13 +65,19 @@ async fn through_cuts_a_plain_viewer_sees_every_byte_once() {
     assert_eq!(end.code, 1000);
 }
 
+/// Viewers of both kinds who have seen the first word.
+async fn in_the_middle(world: &World) -> (Client, Client) {
+    world.log.say("before ");
+    let ((mut framed, _), mut plain) = (attached(world).await, plain(world).await);
+    assert_eq!(framed.output().await, Ok((0, "before ".into())));
+    plain.read_until("before ").await;
+    (framed, plain)
+}
+
 #[tokio::test]
 async fn a_dead_runner_leaves_its_viewers_with_the_stored_rest_and_a_clear_end() {
     let world = World::start().await;
-    world.log.say("before ");
-    let ((mut framed, _), mut plain) = (attached(&world).await, plain(&world).await);
-    assert_eq!(framed.output().await, Ok((0, "before ".into())));
-    plain.read_until("before ").await;
+    let (mut framed, mut plain) = in_the_middle(&world).await;
     world.runner.down.send_replace(true);
     world.runner.cut();
     world.log.say("death");
@@ -89,10 +95,7 @@ async fn a_dead_runner_leaves_its_viewers_with_the_stored_rest_and_a_clear_end()
 #[tokio::test]
 async fn a_runner_that_ends_leaves_slow_viewers_with_the_stored_rest_on_the_same_socket() {
     let world = World::start().await;
-    world.log.say("before ");
-    let ((mut framed, _), mut plain) = (attached(&world).await, plain(&world).await);
-    assert_eq!(framed.output().await, Ok((0, "before ".into())));
-    plain.read_until("before ").await;
+    let (mut framed, mut plain) = in_the_middle(&world).await;
     world.runner.down.send_replace(true);
     world.controller.place.send_replace(Some(Place::Stored));
     let closed = Closed { code: close::DRAINING.into(), reason: "the runner ends".into() };
