@@ -7,14 +7,16 @@ use anyhow::{Context, bail};
 use crate::run::{OWN_NODE, cargo, root, step, which};
 
 /// A program, and the Debian package that brings it.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("gcc", "gcc"),
     ("git", "git"),
+    ("initdb", "postgresql"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("redis-server", "redis-server"),
     ("setpriv", "util-linux"),
 ];
 
@@ -34,17 +36,21 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 fn debian() -> anyhow::Result<()> {
-    let missing: Vec<_> =
-        PACKAGES.iter().filter(|(program, _)| which(program).is_none()).map(|(_, name)| *name).collect();
+    let missing: Vec<_> = PACKAGES.iter().filter(|(program, _)| !present(program)).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
     eprintln!("installing from Debian: {}", missing.join(" "));
     step(as_root(&["apt-get", "update", "-qq"])?)?;
-    let mut install =
-        vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends"];
-    install.extend(missing);
+    let script = root().join("xtask/src/install.sh").display().to_string();
+    let install: Vec<_> = ["sh", &script].into_iter().chain(missing).collect();
     step(as_root(&install)?)
+}
+
+/// On the search path, or where Debian keeps the programs of each version of Postgres.
+fn present(program: &str) -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    which(program).is_some() || versions.into_iter().any(|version| version.path().join("bin").join(program).is_file())
 }
 
 fn as_root(words: &[&str]) -> anyhow::Result<Command> {
