@@ -14,8 +14,16 @@ const MAX_WINDOW: u64 = 1 << 20;
 const START_WINDOW: u64 = 64 << 10;
 /// How long a viewer may be busy with what it has, when its acks are late.
 const SLACK: Duration = Duration::from_millis(15);
+/// What is taken at once may be a buffer on the way: it counts as if it had taken so long. A fast viewer's window grows
+/// threefold with each round all the same.
+const SHORTEST: Duration = Duration::from_millis(5);
 /// The greatest rate of so many round trips counts.
 const ROUNDS: usize = 8;
+/// An ack is late when it comes so much after the least round trip: more was sent than the viewer takes in its window.
+const LATE: Duration = Duration::from_millis(60);
+/// Once acks have been late for so long, the viewer has become slower. A busy machine makes one ack late, and then many
+/// come together.
+const LATE_FOR: Duration = Duration::from_millis(30);
 /// The least round trip is measured anew when it is this old.
 const ROUND_TRIP_LIFE: Duration = Duration::from_secs(10);
 /// The most that is sent in one message.
@@ -47,6 +55,8 @@ pub(super) struct Credit {
     is_known: bool,
     round_trip: Option<Duration>,
     round_trip_at: Instant,
+    /// Since when acks are late, and what was taken then.
+    late: Option<(Instant, u64)>,
 }
 
 /// Messages that are on the way together.
@@ -82,6 +92,7 @@ impl Credit {
             is_known: false,
             round_trip: None,
             round_trip_at: now,
+            late: None,
         }
     }
 
@@ -180,12 +191,28 @@ impl Credit {
             self.round = (self.round + 1) % ROUNDS;
             self.rates[self.round] = 0.0;
         }
-        let rate = (self.taken - flight.taken) as f64 / interval.as_secs_f64().max(1e-5);
+        let rate = (self.taken - flight.taken) as f64 / interval.max(SHORTEST).as_secs_f64();
         if !flight.is_limited || rate > self.greatest_rate() {
             self.rates[self.round] = self.rates[self.round].max(rate);
         }
         self.is_known |= !flight.is_limited;
+        self.mind_lateness(round_trip, now);
         self.set_window();
+    }
+
+    /// A viewer that has become slower shows it by acks that are late and go on to be. The rounds that would tell so are
+    /// long by then: each is a window of what it took before.
+    fn mind_lateness(&mut self, round_trip: Duration, now: Instant) {
+        if round_trip < self.round_trip.unwrap_or_default() + LATE {
+            self.late = None;
+            return;
+        }
+        let (since, taken) = *self.late.get_or_insert((now, self.taken));
+        if now - since >= LATE_FOR {
+            self.rates = [0.0; ROUNDS];
+            self.rates[self.round] = (self.taken - taken) as f64 / (now - since).as_secs_f64();
+            self.late = Some((now, self.taken));
+        }
     }
 
     fn set_window(&mut self) {
@@ -231,6 +258,8 @@ mod tests {
     struct Link {
         rate: f64,
         delay: Duration,
+        /// It takes at once what it could have taken in so long a silence.
+        slack: Duration,
         now: Instant,
         /// When the viewer has taken what it was sent.
         busy_until: Instant,
@@ -243,7 +272,8 @@ mod tests {
     impl Link {
         fn new(rate: f64, delay: Duration) -> Link {
             let now = Instant::now();
-            Link { rate, delay, now, busy_until: now, acks: VecDeque::new(), offset: 0, credit: Credit::new(now) }
+            let (slack, acks) = (Duration::ZERO, VecDeque::new());
+            Link { rate, delay, slack, now, busy_until: now, acks, offset: 0, credit: Credit::new(now) }
         }
 
         /// Returns the bytes a second that got through.
@@ -266,8 +296,9 @@ mod tests {
             self.credit.sent(self.offset, bytes, self.now);
             self.offset += bytes as u64;
             let taking = Duration::from_secs_f64(bytes as f64 / self.rate);
-            self.busy_until = self.busy_until.max(self.now + self.delay) + taking;
-            self.acks.push_back((self.busy_until + self.delay, self.offset));
+            let arrives = self.now + self.delay;
+            self.busy_until = self.busy_until.max(arrives - self.slack) + taking;
+            self.acks.push_back((self.busy_until.max(arrives) + self.delay, self.offset));
         }
     }
 
@@ -303,6 +334,40 @@ mod tests {
         link.rate = 2e6;
         link.flood(Duration::from_secs(30));
         assert!(link.credit.window < 50_000, "{}", link.credit.window);
+    }
+
+    #[test]
+    fn what_is_on_the_way_to_a_viewer_that_became_slower_is_soon_little() {
+        let mut link = Link::new(100e6, Duration::from_micros(150));
+        link.flood(Duration::from_secs(1));
+        link.rate = 2e6;
+        link.flood(Duration::from_millis(700));
+        assert!(link.credit.on_the_way() < 64_000, "{}", link.credit.on_the_way());
+    }
+
+    #[test]
+    fn a_first_burst_is_not_taken_for_a_rate() {
+        let mut link = Link::new(2e6, Duration::from_micros(150));
+        link.busy_until -= Duration::from_secs(1);
+        link.slack = Duration::from_millis(20);
+        for _ in 0..100 {
+            link.flood(Duration::from_millis(5));
+            assert!(link.credit.on_the_way() <= 160 << 10, "{}", link.credit.on_the_way());
+        }
+        assert!(link.credit.on_the_way() < 64_000, "{}", link.credit.on_the_way());
+    }
+
+    #[test]
+    fn a_pause_of_a_fast_viewer_does_not_make_it_a_slow_one() {
+        let mut link = Link::new(80e6, Duration::from_micros(150));
+        link.flood(Duration::from_secs(1));
+        let pause = Duration::from_millis(250);
+        link.busy_until += pause;
+        for (at, _) in &mut link.acks {
+            *at += pause;
+        }
+        link.flood(Duration::from_millis(400));
+        assert!(link.credit.rate().expect("known") >= FAST && link.credit.window == MIB, "{:?}", link.credit.rate());
     }
 
     #[test]
