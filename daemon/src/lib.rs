@@ -5,5 +5,7 @@ pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod problem;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,0 +1,347 @@
+//! The connection to Redis that a server shares among its callers: every command is answered or failed within
+//! [`ANSWER`], and a connection that failed is replaced at the next command.
+//!
+//! What is kept here must not be forgotten early, so a Redis that evicts keys is complained of at start. It is not
+//! refused: it may be down at start as well, and the settings of a managed one change behind our back.
+
+use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use anyhow::{Context, ensure};
+use arc_swap::ArcSwap;
+use clap::{
+    Args, Command, Error,
+    builder::{TypedValueParser, ValueParserFactory},
+    error::ErrorKind,
+};
+use redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, InfoDict, IntoConnectionInfo, RedisError, RedisResult,
+    TlsCertificates,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    cmd,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, info, warn};
+
+/// How long a command may take, connecting included. Callers promise an answer within a second, and have more to do.
+pub const ANSWER: Duration = Duration::from_millis(700);
+/// The first Redis that knows `SET … NX GET`.
+const OLDEST_VERSION: u32 = 7;
+
+/// Where Redis is.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Redis")]
+pub struct RedisArgs {
+    /// The Redis (7.0 or later) that gateways and controllers share: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or
+    /// `rediss://` for TLS. A password belongs in the environment, where other users cannot read it. Default: none,
+    /// for a controller and a gateway that are alone
+    #[arg(long, env = "PODLING_REDIS", value_name = "URL", hide_env_values = true)]
+    pub redis: Option<RedisUrl>,
+
+    /// The certificates (PEM) of the authorities that Redis' own may come from. Default: those of the system
+    #[arg(long, env = "PODLING_REDIS_CA", value_name = "FILE", requires = "redis")]
+    pub redis_ca: Option<PathBuf>,
+}
+
+/// A URL that Redis can be reached by. Holds a password, and so shows only host and port.
+#[derive(Clone)]
+pub struct RedisUrl {
+    text: SecretString,
+    address: ConnectionAddr,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a URL of Redis: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or rediss://")]
+pub struct InvalidRedisUrl;
+
+impl FromStr for RedisUrl {
+    type Err = InvalidRedisUrl;
+
+    fn from_str(text: &str) -> Result<RedisUrl, InvalidRedisUrl> {
+        let info = text.into_connection_info().map_err(|_| InvalidRedisUrl)?;
+        match info.addr() {
+            // TLS that trusts anybody hides from the operator that it protects nothing.
+            ConnectionAddr::TcpTls { insecure: true, .. } => Err(InvalidRedisUrl),
+            address => Ok(RedisUrl { text: text.into(), address: address.clone() }),
+        }
+    }
+}
+
+impl RedisUrl {
+    fn is_tls(&self) -> bool {
+        matches!(self.address, ConnectionAddr::TcpTls { .. })
+    }
+
+    fn info(&self) -> RedisResult<ConnectionInfo> {
+        self.text.expose_secret().into_connection_info()
+    }
+}
+
+impl fmt::Display for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.address)
+    }
+}
+
+impl fmt::Debug for RedisUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisUrl({})", self.address)
+    }
+}
+
+/// Reads the URL for the command line, whose own errors would repeat it, password included.
+#[derive(Clone)]
+pub struct RedisUrlParser;
+
+impl ValueParserFactory for RedisUrl {
+    type Parser = RedisUrlParser;
+
+    fn value_parser() -> RedisUrlParser {
+        RedisUrlParser
+    }
+}
+
+impl TypedValueParser for RedisUrlParser {
+    type Value = RedisUrl;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        _: Option<&clap::Arg>,
+        value: &std::ffi::OsStr,
+    ) -> Result<RedisUrl, clap::Error> {
+        let url = value.to_str().ok_or(InvalidRedisUrl).and_then(str::parse);
+        url.map_err(|error| Error::raw(ErrorKind::ValueValidation, format!("--redis is {error}\n")).with_cmd(command))
+    }
+}
+
+impl RedisArgs {
+    /// The shared connection, which is made at its first use: Redis may start later. `None` where no URL was given.
+    /// Within a runtime only.
+    ///
+    /// # Errors
+    /// When the file of certificates cannot be used.
+    pub fn open(&self) -> anyhow::Result<Option<Arc<Redis>>> {
+        let RedisArgs { redis, redis_ca } = self;
+        let Some(url) = redis else { return Ok(None) };
+        let ca = redis_ca.as_ref().map(|file| {
+            ensure!(url.is_tls(), "--redis-ca needs a URL that begins with rediss://");
+            std::fs::read(file).with_context(|| format!("--redis-ca: {} cannot be read", file.display()))
+        });
+        let redis = Redis::new(url, ca.transpose()?).context("Redis cannot be used")?;
+        Ok(Some(Arc::new(redis)))
+    }
+}
+
+/// One Redis. Callers share its connection, which carries their commands side by side.
+pub struct Redis {
+    client: Client,
+    current: ArcSwap<ConnectionManager>,
+}
+
+impl Redis {
+    /// Connects to nothing yet. `ca` is PEM. Within a runtime only.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
+    pub fn new(url: &RedisUrl, ca: Option<Vec<u8>>) -> RedisResult<Redis> {
+        let certificates = TlsCertificates { client_tls: None, root_cert: ca };
+        let client = match url.is_tls() {
+            true => Client::build_with_tls(url.info()?, certificates)?,
+            false => Client::open(url.info()?)?,
+        };
+        let current = ArcSwap::from_pointee(connect(&client)?);
+        Ok(Redis { client, current })
+    }
+
+    /// Asks a command within [`ANSWER`]. It may have been done although an error is returned, and may be done twice:
+    /// one whose connection was found dead is asked once more on the next.
+    ///
+    /// # Errors
+    /// When Redis cannot be reached, does not answer in time, or refuses.
+    pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+        let deadline = Instant::now() + ANSWER;
+        match self.ask_once(command, deadline).await {
+            Err(error) if error.is_connection_dropped() => self.ask_once(command, deadline).await,
+            answer => answer,
+        }
+    }
+
+    async fn ask_once<T: FromRedisValue>(&self, command: &Cmd, deadline: Instant) -> RedisResult<T> {
+        let manager = self.current.load_full();
+        let mut connection = ConnectionManager::clone(&manager);
+        let answered = timeout_at(deadline, command.query_async(&mut connection)).await;
+        let answer = answered.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+        if answer.as_ref().is_err_and(is_the_connections_fault) {
+            self.replace(&manager);
+        }
+        answer
+    }
+
+    /// A manager never notices a link that is cut without a word, nor a server that stays but takes no more writes.
+    /// Nothing happens when another caller has replaced it already.
+    fn replace(&self, failed: &Arc<ConnectionManager>) {
+        match connect(&self.client) {
+            Ok(next) => drop(self.current.compare_and_swap(failed, Arc::new(next))),
+            Err(error) => error!(%error, "Redis cannot be connected to anew"),
+        }
+    }
+
+    /// Tells the operator of a Redis that cannot do its work: too old, or one that forgets claims when memory is short.
+    pub async fn inspect(&self) {
+        let info: InfoDict = match self.ask(&cmd("INFO")).await {
+            Ok(info) => info,
+            Err(error) => return warn!(%error, "Redis does not answer; what needs it fails until it does"),
+        };
+        let (version, policy) = (info.get::<String>("redis_version"), info.get::<String>("maxmemory_policy"));
+        for complaint in complaints(version.as_deref(), policy.as_deref(), info.get("maxmemory")) {
+            error!("{complaint}");
+        }
+        info!(version, maxmemory_policy = policy, "Redis answers");
+    }
+}
+
+fn connect(client: &Client) -> RedisResult<ConnectionManager> {
+    // Retries and response times are ours, so that one deadline holds for all of them.
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(ANSWER))
+        .set_response_timeout(None);
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+/// Redis itself answered: nothing is wrong with the way to it. But a replica that was the primary stays one, and its
+/// successor may have the same name.
+fn is_the_connections_fault(error: &RedisError) -> bool {
+    match error.kind() {
+        redis::ErrorKind::Server(kind) => kind == redis::ServerErrorKind::ReadOnly,
+        redis::ErrorKind::Extension => false,
+        _ => true,
+    }
+}
+
+fn complaints(version: Option<&str>, policy: Option<&str>, max_memory: Option<u64>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    if major.is_none_or(|major| major < OLDEST_VERSION) {
+        let version = version.unwrap_or("an unknown version");
+        complaints.push(format!("Redis is {version}: nobody can attach before it is {OLDEST_VERSION}.0 or later"));
+    }
+    let bounded = max_memory.is_some_and(|bytes| bytes > 0);
+    if let Some(policy) = policy.filter(|policy| bounded && *policy != "noeviction") {
+        complaints.push(format!(
+            "Redis evicts keys when its memory is full (maxmemory-policy is {policy}): it would forget which tokens are \
+             spent. Set maxmemory-policy to noeviction"
+        ));
+    }
+    complaints
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Whole {
+        #[command(flatten)]
+        args: RedisArgs,
+    }
+
+    fn parse(words: &[&str]) -> Result<RedisArgs, clap::Error> {
+        Whole::try_parse_from(["podling"].iter().chain(words)).map(|whole| whole.args)
+    }
+
+    #[test]
+    fn a_password_is_shown_nowhere() {
+        let args = parse(&["--redis", "rediss://ann:s3cret@example.org:7000/2"]).expect("valid");
+        let url = args.redis.as_ref().expect("given");
+        let shown = format!("{args:?} {url} {url:?}");
+        assert!(shown.contains("example.org:7000") && !shown.contains("s3cret") && !shown.contains("ann"), "{shown}");
+        for wrong in ["http://ann:s3cret@example.org", "rediss://ann:s3cret@example.org/#insecure", "ann:s3cret"] {
+            let error = parse(&["--redis", wrong]).expect_err("refused").to_string();
+            assert!(error.contains("--redis") && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_own_authority_needs_tls_and_a_file_that_is_there() {
+        assert!(parse(&["--redis-ca", "ca.pem"]).is_err());
+        for url in ["redis://localhost", "rediss://localhost"] {
+            let args = parse(&["--redis", url, "--redis-ca", "/nowhere/ca.pem"]).expect("valid");
+            assert!(args.open().is_err(), "{url}");
+        }
+        assert!(parse(&[]).expect("nothing is required").open().expect("none").is_none());
+    }
+
+    #[test]
+    fn a_redis_that_forgets_or_is_too_old_is_complained_of() {
+        let check = |version, policy, max_memory, count: usize| {
+            assert_eq!(complaints(version, policy, max_memory).len(), count, "{version:?} {policy:?} {max_memory:?}");
+        };
+        check(Some("7.0.15"), Some("noeviction"), Some(1), 0);
+        check(Some("7.0.15"), Some("allkeys-lru"), Some(0), 0);
+        check(Some("7.0.15"), Some("allkeys-lru"), Some(1), 1);
+        check(Some("8.2.0"), Some("volatile-lru"), Some(1), 1);
+        check(Some("6.2.14"), Some("noeviction"), Some(0), 1);
+        check(None, None, None, 1);
+    }
+
+    #[tokio::test]
+    async fn tls_with_an_own_authority_and_a_password_is_spoken_and_neither_is_skipped() {
+        let server = podling_servers::Redis::start_with_tls_and_password();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (own, other) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
+        std::fs::write(&own, server.ca_pem()).expect("room");
+        let stranger = podling_servers::Redis::start_with_tls_and_password();
+        std::fs::write(&other, stranger.ca_pem()).expect("room");
+        let ping = async |url: String, ca: &PathBuf| {
+            let args = parse(&["--redis", &url, "--redis-ca", ca.to_str().expect("text")]).expect("valid");
+            let redis = args.open().expect("readable").expect("given");
+            redis.ask::<String>(&cmd("PING")).await
+        };
+        assert_eq!(ping(server.url(), &own).await.expect("it answers"), "PONG");
+        assert!(ping(server.url(), &other).await.is_err(), "another authority");
+        let password = server.password().expect("it has one");
+        for wrong in ["wrong", ""] {
+            let error = ping(server.url().replace(password, wrong), &own).await.expect_err("no password");
+            assert!(!format!("{error} {error:?}").contains(password));
+        }
+    }
+
+    /// A link that is cut without a word: what is sent on it arrives nowhere, and it never ends.
+    #[tokio::test]
+    async fn a_dead_link_is_replaced_by_the_next_command() {
+        let server = podling_servers::Redis::start();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let url = format!("redis://{}", listener.local_addr().expect("bound")).parse().expect("a URL");
+        let redis = Redis::new(&url, None).expect("no certificates");
+        let (cut, port) = (tokio::sync::Notify::new(), server.port());
+        let link = async |dies: bool| {
+            let (mut near, _) = listener.accept().await.expect("accepts");
+            let mut far = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("Redis listens");
+            tokio::select! {
+                carried = tokio::io::copy_bidirectional(&mut near, &mut far) => panic!("it ended: {carried:?}"),
+                () = cut.notified(), if dies => {}
+            }
+            (near, far) // Open, and nothing is carried any more.
+        };
+        let links = async {
+            let _dead = link(true).await;
+            link(false).await
+        };
+        let asks = async {
+            assert_eq!(redis.ask::<String>(&cmd("PING")).await.expect("it answers"), "PONG");
+            cut.notify_one();
+            let asked = Instant::now();
+            assert!(redis.ask::<String>(&cmd("PING")).await.is_err());
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+            assert_eq!(redis.ask::<String>(&cmd("PING")).await.expect("on a new link"), "PONG");
+        };
+        tokio::select! {
+            () = asks => {}
+            _ = links => unreachable!("the second link stands"),
+        }
+    }
+}
