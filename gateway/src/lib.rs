@@ -31,7 +31,10 @@ mod controller;
 mod runner;
 mod shard;
 
+#[cfg(test)]
+mod replay_contract;
 pub mod replay_memory;
+pub mod replay_redis;
 
 use std::{io, sync::Arc};
 

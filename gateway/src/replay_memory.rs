@@ -83,54 +83,12 @@ impl Claims {
     }
 }
 
-/// What every replay guard keeps, whatever it is made of.
-#[cfg(test)]
-pub(crate) mod contract {
-    use std::sync::Arc;
-
-    use tokio::{sync::Barrier, task::JoinSet};
-
-    use super::*;
-
-    const LIFE: Duration = Duration::from_secs(900);
-
-    pub(crate) async fn of_200_parallel_claims_one_is_first(guard: Arc<dyn ReplayGuard>) {
-        let (id, start) = (TokenId::new(), Arc::new(Barrier::new(200)));
-        let mut tasks = JoinSet::new();
-        for _ in 0..200 {
-            let (guard, start) = (guard.clone(), start.clone());
-            tasks.spawn(async move {
-                start.wait().await;
-                guard.claim(id, AttachNonce::random(), LIFE).await.expect("the guard answers")
-            });
-        }
-        let claims = tasks.join_all().await;
-        let count = |claim| claims.iter().filter(|got| **got == claim).count();
-        assert_eq!((count(Claim::First), count(Claim::Again), count(Claim::Spent)), (1, 0, 199));
-    }
-
-    pub(crate) async fn the_same_nonce_may_claim_again_and_no_other(guard: Arc<dyn ReplayGuard>) {
-        let (id, nonce) = (TokenId::new(), AttachNonce::random());
-        let claim = |nonce| guard.claim(id, nonce, LIFE);
-        assert_eq!(claim(nonce).await.expect("the guard answers"), Claim::First);
-        assert_eq!(claim(nonce).await.expect("the guard answers"), Claim::Again);
-        assert_eq!(claim(AttachNonce::random()).await.expect("the guard answers"), Claim::Spent);
-        assert_eq!(claim(nonce).await.expect("the guard answers"), Claim::Again);
-    }
-
-    pub(crate) async fn tokens_are_claimed_apart(guard: Arc<dyn ReplayGuard>) {
-        let nonce = AttachNonce::random();
-        for _ in 0..10 {
-            assert_eq!(guard.claim(TokenId::new(), nonce, LIFE).await.expect("the guard answers"), Claim::First);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::replay_contract as contract;
 
     /// A guard whose start lies behind every token that a test makes.
     fn guard() -> Arc<dyn ReplayGuard> {
@@ -163,8 +121,13 @@ mod tests {
         assert_eq!(claim.expect("the guard answers"), Claim::Spent);
     }
 
+    #[tokio::test]
+    async fn a_claim_is_kept_as_long_as_its_token_lives_and_no_longer() {
+        contract::a_claim_is_kept_as_long_as_its_token_lives_and_no_longer(guard()).await;
+    }
+
     #[test]
-    fn a_claim_is_kept_as_long_as_its_token_lives_and_no_longer() {
+    fn claims_are_forgotten_in_the_order_in_which_their_tokens_die() {
         let (mut claims, now) = (Claims::default(), Instant::now());
         let (short, long, other) = (TokenId::new(), TokenId::new(), AttachNonce::random());
         let second = Duration::from_secs(1);
