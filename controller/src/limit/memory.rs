@@ -16,10 +16,10 @@ use governor::{
 use podling_session::limit::{Decision, Rate, RateLimiter, Unavailable};
 use tokio_util::sync::CancellationToken;
 
+use super::one_per;
+
 /// How often keys that have their whole allowance back are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
-/// A year: no caller comes back later than that.
-const LONGEST_PERIOD: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 type Keyed<C> = governor::RateLimiter<String, DashMapStateStore<String>, C, NoOpMiddleware<<C as Clock>::Instant>>;
 
@@ -69,8 +69,7 @@ impl<C: Clock + Clone> MemoryRateLimiter<C> {
 
 /// Governor counts in nanoseconds and panics past 584 years and at none at all.
 fn quota(rate: Rate) -> Quota {
-    let one_per = (rate.period.min(LONGEST_PERIOD) / rate.burst.get()).max(Duration::from_nanos(1));
-    Quota::with_period(one_per).expect("the period is not zero").allow_burst(rate.burst)
+    Quota::with_period(one_per(rate, Duration::from_nanos(1))).expect("the period is not zero").allow_burst(rate.burst)
 }
 
 #[async_trait]
@@ -87,68 +86,19 @@ where
     }
 }
 
-/// What every rate limiter keeps, whatever it is made of. `advance` lets time pass for it.
-#[cfg(test)]
-pub(crate) mod contract {
-    use std::num::NonZeroU32;
-
-    use tokio::task::JoinSet;
-
-    use super::*;
-
-    pub(crate) fn five_a_minute() -> Rate {
-        Rate { burst: NonZeroU32::new(5).expect("not zero"), period: Duration::from_secs(60) }
-    }
-
-    async fn take(limiter: &dyn RateLimiter, key: &str) -> Decision {
-        limiter.take(key, five_a_minute()).await.expect("the limiter answers")
-    }
-
-    pub(crate) async fn a_burst_passes_and_the_next_waits(limiter: &dyn RateLimiter, advance: impl Fn(Duration)) {
-        for _ in 0..5 {
-            assert_eq!(take(limiter, "a").await, Decision::Allowed);
-        }
-        let Decision::Limited { retry_after } = take(limiter, "a").await else { panic!("the sixth passed") };
-        assert!(retry_after <= Duration::from_secs(12) && retry_after > Duration::from_secs(8), "{retry_after:?}");
-        advance(retry_after - Duration::from_millis(1_000));
-        assert_ne!(take(limiter, "a").await, Decision::Allowed, "it came back a second early");
-        advance(Duration::from_millis(1_000));
-        assert_eq!(take(limiter, "a").await, Decision::Allowed, "what Retry-After said must hold");
-        assert_ne!(take(limiter, "a").await, Decision::Allowed, "one came back, not two");
-    }
-
-    pub(crate) async fn keys_and_rates_are_counted_apart(limiter: &dyn RateLimiter) {
-        for _ in 0..6 {
-            take(limiter, "b").await;
-        }
-        assert_eq!(take(limiter, "c").await, Decision::Allowed);
-        let other = Rate { burst: NonZeroU32::MIN, ..five_a_minute() };
-        assert_eq!(limiter.take("b", other).await.expect("the limiter answers"), Decision::Allowed);
-    }
-
-    pub(crate) async fn parallel_takers_share_one_allowance(limiter: Arc<dyn RateLimiter>) {
-        let mut tasks = JoinSet::new();
-        for _ in 0..50 {
-            let limiter = limiter.clone();
-            tasks.spawn(async move { take(&*limiter, "d").await == Decision::Allowed });
-        }
-        assert_eq!(tasks.join_all().await.into_iter().filter(|passed| *passed).count(), 5);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use governor::clock::FakeRelativeClock;
 
     use super::*;
+    use crate::limit::contract;
 
     #[tokio::test]
     async fn a_burst_passes_and_the_next_waits() {
         let clock = FakeRelativeClock::default();
         let limiter = MemoryRateLimiter::with_clock(clock.clone());
-        contract::a_burst_passes_and_the_next_waits(&limiter, |by| clock.advance(by)).await;
+        let minute = Duration::from_secs(60);
+        contract::a_burst_passes_and_the_next_waits(&limiter, minute, async |by| clock.advance(by)).await;
     }
 
     #[tokio::test]
@@ -158,14 +108,14 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn parallel_takers_share_one_allowance() {
-        contract::parallel_takers_share_one_allowance(Arc::new(MemoryRateLimiter::new())).await;
+        contract::parallel_takers_share_one_allowance(&[Arc::new(MemoryRateLimiter::new())]).await;
     }
 
     #[tokio::test]
     async fn keys_that_have_their_allowance_back_are_forgotten() {
         let clock = FakeRelativeClock::default();
         let limiter = MemoryRateLimiter::with_clock(clock.clone());
-        let rate = contract::five_a_minute();
+        let rate = contract::five_in(Duration::from_secs(60));
         for caller in 0..1_000 {
             limiter.take(&caller.to_string(), rate).await.expect("memory answers");
         }
@@ -183,11 +133,8 @@ mod tests {
         MemoryRateLimiter::new().run(stop).await;
     }
 
-    #[test]
-    fn no_rate_makes_it_panic() {
-        let rate = |burst, period| Rate { burst: NonZeroU32::new(burst).expect("not zero"), period };
-        for odd in [rate(1, Duration::ZERO), rate(u32::MAX, Duration::from_nanos(1)), rate(1, Duration::MAX)] {
-            quota(odd);
-        }
+    #[tokio::test]
+    async fn no_rate_is_too_odd() {
+        contract::no_rate_is_too_odd(&MemoryRateLimiter::new()).await;
     }
 }
