@@ -1,6 +1,6 @@
 //! WebSocket clients of both kinds.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -15,10 +15,11 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, handshake::client::generate_key},
 };
 
-use crate::world::World;
+use crate::world::{Door, World};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+#[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<TcpStream>,
     pub(crate) selected: Option<String>,
@@ -42,9 +43,18 @@ pub(crate) async fn connect_to(
     offer: &str,
     query: &str,
 ) -> Result<Client, Response<Option<Vec<u8>>>> {
-    let tcp = TcpStream::connect(world.address).await.expect("the gateway listens");
-    let mut request = Request::get(format!("ws://{}/ws/{uid}?{query}", world.address))
-        .header(header::HOST, world.address.to_string())
+    connect_at(world.address, uid, offer, query).await
+}
+
+pub(crate) async fn connect_at(
+    address: SocketAddr,
+    uid: &str,
+    offer: &str,
+    query: &str,
+) -> Result<Client, Response<Option<Vec<u8>>>> {
+    let tcp = TcpStream::connect(address).await.expect("the gateway listens");
+    let mut request = Request::get(format!("ws://{address}/ws/{uid}?{query}"))
+        .header(header::HOST, address.to_string())
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
@@ -78,6 +88,14 @@ pub(crate) async fn plain(world: &World) -> Client {
 pub(crate) async fn attached(world: &World) -> (Client, String) {
     let offer = framed(&world.token(), AttachNonce::random());
     let mut client = connect(world, &offer, "").await.unwrap_or_else(|refused| panic!("refused: {}", refused.status()));
+    let token = client.take_resume().await;
+    (client, token)
+}
+
+pub(crate) async fn attached_at(door: &Door, world: &World) -> (Client, String) {
+    let offer = framed(&world.token(), AttachNonce::random());
+    let attached = connect_at(door.address, &world.uid.to_string(), &offer, "").await;
+    let mut client = attached.unwrap_or_else(|refused| panic!("refused: {}", refused.status()));
     let token = client.take_resume().await;
     (client, token)
 }

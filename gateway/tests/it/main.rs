@@ -12,5 +12,6 @@ mod live;
 mod once;
 mod page;
 mod protocol;
+mod redis;
 mod refusals;
 mod upgrade;

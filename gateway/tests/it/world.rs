@@ -16,7 +16,9 @@ use hyper::service::service_fn;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use podling_gateway::{Config, Gateway, Limits, replay_memory::MemoryReplayGuard};
-use podling_proto::{control::gateways_server::GatewaysServer, terminal::terminal_server::TerminalServer};
+use podling_proto::{
+    channel::Address, control::gateways_server::GatewaysServer, terminal::terminal_server::TerminalServer,
+};
 use podling_session::{
     capability::SessionKey,
     id::{AttachNonce, TokenId, Uid},
@@ -37,16 +39,24 @@ use crate::{
 
 pub(crate) const ISSUER: &str = "podling-test";
 
+/// A gateway that listens.
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    pub(crate) gateway: Gateway,
+}
+
 pub(crate) struct World {
     pub(crate) uid: Uid,
     pub(crate) address: SocketAddr,
     pub(crate) gateway: Gateway,
+    control: Address,
     pub(crate) controller: Arc<ControllerDouble>,
     pub(crate) runner: TerminalDouble,
     pub(crate) log: Arc<Log>,
     pub(crate) guard: Arc<Guard>,
     pub(crate) key: SigningKey,
-    _tasks: TaskTracker,
+    tasks: TaskTracker,
+    stop: CancellationToken,
     _stop: DropGuard,
     _directory: TempDir,
 }
@@ -91,36 +101,29 @@ impl World {
             .add_service(TerminalServer::new(stored));
         tasks.spawn(podling_daemon::grpc::serve(listener, router, stop.clone()));
 
-        let gateway = Gateway::new(Config {
-            controller: format!("unix:{}", controller_socket.display()).parse().expect("an address"),
-            credential: "service-credential".into(),
-            issuer: ISSUER.into(),
-            guard: Arc::clone(&guard) as Arc<dyn ReplayGuard>,
-            limits,
-        })
-        .expect("threads");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-        let address = listener.local_addr().expect("bound");
-        let service = gateway.clone();
-        let service = service_fn(move |request| {
-            let gateway = service.clone();
-            async move { Ok::<_, Infallible>(gateway.handle(request).await) }
-        });
-        tasks.spawn(podling_daemon::http::serve(listener, service, stop.clone()));
-        let _stop = stop.drop_guard();
+        let control = Address::Unix(controller_socket);
+        let seam = Arc::clone(&guard) as Arc<dyn ReplayGuard>;
+        let Door { address, gateway } = open(control.clone(), seam, limits, &tasks, &stop).await;
         World {
             uid,
             address,
             gateway,
+            control,
             controller,
             runner,
             log,
             guard,
             key,
-            _tasks: tasks,
-            _stop,
+            tasks,
+            stop: stop.clone(),
+            _stop: stop.drop_guard(),
             _directory: directory,
         }
+    }
+
+    /// One more gateway of the same controller.
+    pub(crate) async fn door(&self, guard: Arc<dyn ReplayGuard>) -> Door {
+        open(self.control.clone(), guard, limits(), &self.tasks, &self.stop).await
     }
 
     pub(crate) fn token(&self) -> String {
@@ -141,6 +144,26 @@ impl World {
             scope: Scope::ReadWrite,
         }
     }
+}
+
+async fn open(
+    controller: Address,
+    guard: Arc<dyn ReplayGuard>,
+    limits: Limits,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Door {
+    let (credential, issuer) = ("service-credential".into(), ISSUER.into());
+    let gateway = Gateway::new(Config { controller, credential, issuer, guard, limits }).expect("threads");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address = listener.local_addr().expect("bound");
+    let service = gateway.clone();
+    let service = service_fn(move |request| {
+        let gateway = service.clone();
+        async move { Ok::<_, Infallible>(gateway.handle(request).await) }
+    });
+    tasks.spawn(podling_daemon::http::serve(listener, service, stop.clone()));
+    Door { address, gateway }
 }
 
 fn server() -> tonic::transport::Server {
