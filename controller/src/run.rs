@@ -1,7 +1,7 @@
 //! The composition of a controller that is alone on its machine: the one place that names concrete adapters.
 //!
 //! Whoever runs it goes: bind the listener · [`Controller::start`] · start a gateway that dials [`Controller::control`]
-//! with [`Controller::service_credential`] · serve [`Controller::router`] · wait for a signal or
+//! with [`Controller::service_keys`] · serve [`Controller::router`] · wait for a signal or
 //! [`Controller::failed`] · [`Controller::drain`], while gateway and HTTP still serve, so that viewers see how their
 //! sessions end · stop those two · [`Controller::close`].
 
@@ -10,8 +10,8 @@ use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, sync::
 use anyhow::{Context, anyhow};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use metrics_exporter_prometheus::PrometheusHandle;
-use podling_daemon::{grpc, health::Serving};
-use podling_proto::channel::Address;
+use podling_daemon::{grpc, health::Serving, service_key::ServiceKeys};
+use podling_proto::channel::{Address, Route};
 use podling_session::{
     launch::Launcher,
     phase::{End, EndReason},
@@ -73,7 +73,7 @@ pub struct Controller {
     metrics: PrometheusHandle,
     bound: SocketAddr,
     control: PathBuf,
-    service_credential: SecretString,
+    service_keys: ServiceKeys,
     store: Arc<SqliteStore>,
     launcher: Arc<LocalLauncher>,
     pool: Arc<Pool>,
@@ -120,10 +120,10 @@ impl Controller {
             settings: Arc::new(settings(args, bound, default_creates_per_minute)?),
         };
         let pool = Pool::start(core.clone()).await.context("the pool of warm runners cannot be made")?;
-        let service_credential = random_credential();
+        let service_keys = ServiceKeys::from(random_credential());
         let listener = grpc::bind(&control).context("the control socket cannot be bound")?;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        let doors = crate::grpc::router(core.clone(), service_credential.clone(), stop.clone());
+        let doors = crate::grpc::router(core.clone(), service_keys.clone(), stop.clone());
         let serve = grpc::serve(listener, doors, stop.clone());
         tasks.spawn(async move { serve.await.context("the control socket failed") });
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));
@@ -140,7 +140,7 @@ impl Controller {
             metrics,
             bound,
             control,
-            service_credential,
+            service_keys,
             store,
             launcher,
             pool,
@@ -166,13 +166,13 @@ impl Controller {
     }
 
     /// Where gateways of this machine reach the controller.
-    pub fn control(&self) -> Address {
-        Address::Unix(self.control.clone())
+    pub fn control(&self) -> Route {
+        self.control.clone().into()
     }
 
     /// What gateways show there. Made at start, kept nowhere.
-    pub fn service_credential(&self) -> SecretString {
-        self.service_credential.clone()
+    pub fn service_keys(&self) -> ServiceKeys {
+        self.service_keys.clone()
     }
 
     /// Waits for what should never happen: that a part of the controller ends by itself. Cancel-safe.

@@ -1,17 +1,24 @@
-//! A gRPC server on a Unix socket that only its own user may open.
+//! gRPC servers: on a Unix socket that only its own user may open, and on TCP with TLS.
 
 use std::{io, path::Path, time::Duration};
 
+use futures_util::Stream;
 use podling_proto::socket::Socket;
 use rustix::{
     fs::Mode,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
 };
-use tokio::{net::UnixListener, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    time::timeout,
+};
 use tokio_stream::{StreamExt, wrappers::UnixListenerStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Router, Server};
+use tonic::transport::server::{Connected, Router, Server};
 use tracing::warn;
+
+use crate::{secured, tls::Identity};
 
 /// A peer that answers no ping for this long is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -70,6 +77,30 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = UnixListenerStream::new(listener).map(|accepted| accepted.and_then(Socket::try_from));
+    until(incoming, router, stop).await
+}
+
+/// The same on TCP, for whoever trusts the server's certificate.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve_tls(
+    listener: TcpListener,
+    identity: Identity,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    until(secured::incoming(listener, &identity), router, stop).await
+}
+
+async fn until<I>(
+    incoming: impl Stream<Item = io::Result<I>>,
+    router: Router,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error>
+where
+    I: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+{
     let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
     tokio::pin!(serving);
     tokio::select! {

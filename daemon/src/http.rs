@@ -33,7 +33,7 @@ const MAX_CONNECTIONS: usize = 2_048;
 /// How long requests under way may take once the server drains.
 const DRAIN: Duration = Duration::from_secs(10);
 /// After a failed accept, such as for want of file descriptors, which others may give back.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Who is at the other end of a connection; in every request's extensions.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ where
 }
 
 /// Only when there is room for one more connection.
-async fn accept(
+pub(crate) async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
 ) -> std::io::Result<(tokio::net::TcpStream, SocketAddr, OwnedSemaphorePermit)> {

@@ -7,5 +7,9 @@ pub mod http;
 pub mod problem;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod secured;
+pub mod service_key;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
+pub mod watched;

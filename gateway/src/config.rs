@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use podling_proto::channel::Address;
+use podling_daemon::service_key::ServiceKeys;
+use podling_proto::channel::Route;
 use podling_session::replay::ReplayGuard;
-use secrecy::SecretString;
 
 /// The composition of one gateway.
 pub struct Config {
     /// Serves `Gateways`, and `Terminal` for stored logs.
-    pub controller: Address,
-    /// The service credential that the controller knows this gateway by.
-    pub credential: SecretString,
+    pub controller: Route,
+    /// What the controller knows this gateway by.
+    pub credential: ServiceKeys,
     /// `iss` of session tokens.
     pub issuer: String,
     pub guard: Arc<dyn ReplayGuard>,

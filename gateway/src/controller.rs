@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use podling_daemon::service_key::ServiceKeys;
 use podling_proto::{
-    channel::Address,
+    channel::Route,
     control::{AdmitRequest, AdmitResponse, GetKeysRequest, gateways_client::GatewaysClient},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
@@ -19,17 +20,14 @@ pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(crate) struct Controller {
     channel: Channel,
-    authorization: MetadataValue<tonic::metadata::Ascii>,
+    credential: ServiceKeys,
     /// Calls that nobody listens to any more.
     pub(crate) leftovers: TaskTracker,
 }
 
 impl Controller {
-    pub(crate) fn new(address: &Address, credential: &SecretString) -> Controller {
-        let value = format!("Bearer {}", credential.expose_secret());
-        let mut authorization = MetadataValue::try_from(value).expect("credentials are printable ASCII");
-        authorization.set_sensitive(true);
-        Controller { channel: address.channel(), authorization, leftovers: TaskTracker::new() }
+    pub(crate) fn new(route: &Route, credential: ServiceKeys) -> Controller {
+        Controller { channel: route.channel(), credential, leftovers: TaskTracker::new() }
     }
 
     /// Where the logs of ended sessions are served.
@@ -39,8 +37,11 @@ impl Controller {
 
     /// A call to `Gateways`, with the credential.
     pub(crate) fn authorized<T>(&self, message: T) -> Request<T> {
+        let value = format!("Bearer {}", self.credential.shown().expose_secret());
+        let mut authorization = MetadataValue::try_from(value).expect("keys are visible ASCII");
+        authorization.set_sensitive(true);
         let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", self.authorization.clone());
+        request.metadata_mut().insert("authorization", authorization);
         request
     }
 

@@ -68,7 +68,7 @@ impl Gateway {
     /// # Errors
     /// When the threads that serve viewers cannot be started.
     pub fn new(config: Config) -> io::Result<Gateway> {
-        let controller = Controller::new(&config.controller, &config.credential);
+        let controller = Controller::new(&config.controller, config.credential.clone());
         Ok(Gateway(Arc::new(Inner {
             keys: Keys::new(controller.clone()),
             controller,

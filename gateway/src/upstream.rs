@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use podling_proto::{
+    channel::InvalidAddress,
     control::{Admitted, AtRunner, admit_response},
     terminal::{
         AttachResponse, Closed, Fetched, Mode, Open, Opened, Output, Skipped, Snapshot, Stage, WindowSize,
@@ -192,10 +193,14 @@ impl Upstream {
     }
 
     fn found(&mut self, runner: AtRunner) -> Option<Event> {
-        match runner.address.parse() {
-            Ok(address) => {
-                let connection = self.gateway.runners.connection(address);
-                self.state = State::Found(Place::Runner { grant: runner.grant, connection });
+        let AtRunner { grant, address, certificate } = runner;
+        let address = match address.parse() {
+            Ok(address) => address,
+            Err(error) => return self.lose(&InvalidAddress::to_string(&error)),
+        };
+        match self.gateway.runners.connection(address, certificate) {
+            Ok(connection) => {
+                self.state = State::Found(Place::Runner { grant, connection });
                 None
             }
             Err(error) => self.lose(&error.to_string()),

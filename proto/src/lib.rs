@@ -2,11 +2,14 @@
 //!
 //! The .proto files are the reference. Domain types cross this edge once, here.
 
+mod address;
 pub mod channel;
 mod codec;
 pub mod convert;
 pub mod replay;
 pub mod socket;
+mod stream;
+pub mod tls;
 
 pub use generated::{control::v1 as control, terminal::v1 as terminal};
 

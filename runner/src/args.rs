@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Read},
+    net::SocketAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -35,9 +36,23 @@ pub struct Args {
     #[arg(long, required_unless_present = "clean")]
     pub blobs: Option<PathBuf>,
 
-    /// Where the controller serves runners: unix:/path
+    /// Where a controller serves runners: unix:/path, unix:/directory/ for any socket in it, or https://host:port. May be
+    /// repeated; the next takes over from one that is lost
     #[arg(long, required_unless_present = "clean")]
-    pub controller: Option<Address>,
+    pub controller: Vec<Address>,
+
+    /// The authority that signed the certificates of controllers at https, in PEM
+    #[arg(long, value_name = "FILE")]
+    pub controller_ca: Option<PathBuf>,
+
+    /// Where to serve gateways over TCP, with TLS and a certificate of the runner's own; port 0 for any. Default: a socket
+    /// in the runner's directory
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
+    /// The host by which gateways reach this runner. Default: the address that it listens on
+    #[arg(long, requires = "listen")]
+    pub host: Option<String>,
 
     /// User that the command runs as, when the runner is root
     #[arg(long)]

@@ -8,6 +8,7 @@ mod assignment;
 mod controller;
 mod early;
 mod life;
+mod listen;
 
 mod install;
 pub mod sandbox;
@@ -28,15 +29,15 @@ use podling_daemon::{
     telemetry::{self, LogArgs},
 };
 use podling_proto::{
-    channel::{Address, CONNECTION_WINDOW, STREAM_WINDOW},
+    channel::{CONNECTION_WINDOW, Route, STREAM_WINDOW},
     terminal::terminal_server::TerminalServer,
+    tls::Trust,
 };
 use podling_session::{
     id::Incarnation,
     phase::{End, EndReason},
 };
 use tokio::{
-    net::UnixListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -50,6 +51,7 @@ use attach::{Door, Registry, Stage};
 use controller::{Contact, Controller, Order, Orders, Patience, Stop, Vitals, attend};
 use early::Early;
 use life::{Life, Place};
+use listen::Listener;
 use terminal::{Follower, Head, Log, Window, keyboard};
 
 pub use controller::Bootstrap;
@@ -96,9 +98,10 @@ fn start(args: Args) -> anyhow::Result<i32> {
 /// When the runner cannot serve at all; whatever happens to the session is told to the controller instead.
 pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
     let Args {
-        dir, name, blobs, controller, uid, isolation, min_isolation, allow_source, grace, mirror_output, ..
+        dir, name, blobs, uid, isolation, min_isolation, allow_source, grace, mirror_output, listen, host, ..
     } = args.clone();
-    let (blobs, address) = (blobs.context("--blobs is missing")?, controller.context("--controller is missing")?);
+    let blobs = blobs.context("--blobs is missing")?;
+    let route = route(&args)?;
     let place = Place {
         dir,
         name,
@@ -109,16 +112,14 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         mirror_output,
     };
     let mut early = Early::start(&place);
-    let socket = place.dir.join(ATTACH_SOCKET);
-    let listener = grpc::bind(&socket).context("the attach socket cannot be bound")?;
+    let (listener, serves) = listen::bind(&place.dir, listen, host.as_deref()).await?;
     let patience = Patience { refused: args.controller_refused_timeout, silent: args.controller_timeout };
     let mut runner = Runner::new();
     let signalled = CancellationToken::new();
     runner.obey_signals(grace, signalled.clone());
     runner.serve(listener);
     let contact = Arc::new(Contact::new(patience));
-    let serves = Address::Unix(socket);
-    let registering = Controller::register(&address, bootstrap, &serves, contact);
+    let registering = Controller::register(&route, bootstrap, serves, contact);
     let end = tokio::select! {
         controller = registering => match controller {
             Ok(controller) => runner.live(controller, place, &blobs, &mut early, signalled).await,
@@ -129,6 +130,15 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
     early.discard().await;
     runner.close().await;
     Ok(program::process_code(&end?))
+}
+
+/// The way to the controllers.
+fn route(args: &Args) -> anyhow::Result<Route> {
+    let trust = args.controller_ca.as_deref().map(|path| {
+        let pem = std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        Trust::authority(&pem).with_context(|| format!("{} cannot be used", path.display()))
+    });
+    Route::new(args.controller.clone(), trust.transpose()?.as_ref()).context("the controller cannot be connected to")
 }
 
 /// The file in the runner's directory that says what it serves.
@@ -184,13 +194,13 @@ impl Runner {
         });
     }
 
-    fn serve(&mut self, listener: UnixListener) {
+    fn serve(&mut self, listener: Listener) {
         let service = TerminalServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut server = grpc::server(STREAM_WINDOW, CONNECTION_WINDOW).max_concurrent_streams(MAX_STREAMS);
         let router = server.add_service(service);
         let (orders, stop) = (Arc::clone(&self.orders), self.stop.clone());
         self.server.spawn(async move {
-            if let Err(error) = grpc::serve(listener, router, stop).await {
+            if let Err(error) = listener.serve(router, stop).await {
                 error!(%error, "viewers can no longer be served");
                 orders.order(Order::Stop(Stop { end: End::because(EndReason::Internal), grace: Duration::ZERO }));
             }

@@ -104,7 +104,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let guard = Arc::new(MemoryReplayGuard::new());
     let gateway = Gateway::new(podling_gateway::Config {
         controller: controller.control(),
-        credential: controller.service_credential(),
+        credential: controller.service_keys(),
         issuer,
         guard: guard.clone(),
         limits: Limits { drain_spread: DRAIN_SPREAD, ..Limits::default() },

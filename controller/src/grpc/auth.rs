@@ -1,5 +1,6 @@
 //! Who is calling: runners by the credential of Register, gateways by the service credential.
 
+use podling_daemon::service_key::ServiceKeys;
 use podling_session::store::RunnerRow;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -8,14 +9,14 @@ use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 use super::error::Error;
 use crate::core::Core;
 
-/// Admits calls that carry the service credential.
+/// Admits calls that carry a service key.
 #[derive(Clone)]
-pub(super) struct ServiceAuth(pub(super) SecretString);
+pub(super) struct ServiceAuth(pub(super) ServiceKeys);
 
 impl Interceptor for ServiceAuth {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let shown = bearer(request.metadata()).ok_or(Error::Credential)?;
-        if !equal(shown, &self.0) {
+        if !self.0.admits(shown) {
             return Err(Error::Credential.into());
         }
         Ok(request)
@@ -53,7 +54,7 @@ mod tests {
 
     #[test]
     fn only_the_whole_service_credential_admits() {
-        let mut auth = ServiceAuth("s3cret".to_owned().into());
+        let mut auth = ServiceAuth(SecretString::from("s3cret").into());
         let mut check = |header: Option<&str>, ok: bool| {
             let mut request = Request::new(());
             if let Some(header) = header {

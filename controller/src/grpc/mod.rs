@@ -14,13 +14,13 @@ mod runners;
 mod seats;
 mod terminal;
 
+use podling_daemon::service_key::ServiceKeys;
 use podling_proto::{
     channel::{CONNECTION_WINDOW, STREAM_WINDOW},
     control::{gateways_server::GatewaysServer, runners_server::RunnersServer},
     terminal::terminal_server::TerminalServer,
 };
 use podling_session::log::MAX_SEGMENT_BYTES;
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tonic::{service::interceptor::InterceptedService, transport::server::Router};
 
@@ -34,15 +34,15 @@ const MAX_FROM_GATEWAY: usize = 16 * 1024;
 /// A viewer's input comes in pieces of at most its credit, 256 KiB.
 const MAX_FROM_VIEWER: usize = 512 * 1024;
 
-/// All doors. Runners show the credential of Register, gateways the service credential, viewers a grant. Streams that are
+/// All doors. Runners show the credential of Register, gateways a service key, viewers a grant. Streams that are
 /// open at `stop` end with it.
-pub fn router(core: Core, service_credential: SecretString, stop: CancellationToken) -> Router {
+pub fn router(core: Core, service_keys: ServiceKeys, stop: CancellationToken) -> Router {
     let max_viewers = usize::try_from(core.settings.max_viewers).unwrap_or(usize::MAX);
     let terminal = TerminalDoor { core: core.clone(), seats: Seats::new(max_viewers), stop: stop.clone() };
     let runners = RunnersServer::new(RunnersDoor { core: core.clone(), stop: stop.clone() });
     let gateways = GatewaysServer::new(GatewaysDoor { core, stop }).max_decoding_message_size(MAX_FROM_GATEWAY);
     podling_daemon::grpc::server(STREAM_WINDOW, CONNECTION_WINDOW)
         .add_service(runners.max_decoding_message_size(MAX_FROM_RUNNER))
-        .add_service(InterceptedService::new(gateways, ServiceAuth(service_credential)))
+        .add_service(InterceptedService::new(gateways, ServiceAuth(service_keys)))
         .add_service(TerminalServer::new(terminal).max_decoding_message_size(MAX_FROM_VIEWER))
 }

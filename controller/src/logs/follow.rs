@@ -18,7 +18,7 @@ use tonic::Code;
 use super::{
     LogError,
     pace::Pace,
-    place::{self, Place},
+    place::{self, At, Place},
     read::{Reader, Stored},
     runner::{Said, Watch},
 };
@@ -137,7 +137,7 @@ impl Follow {
                 Place::Starting(_) => deadline = Instant::now() + SETTLE_DEADLINE,
                 Place::Settling => {}
                 Place::Runner(at) => {
-                    if let Some(source) = self.watch(&at.address).await? {
+                    if let Some(source) = self.watch(&at).await? {
                         return Ok(source);
                     }
                 }
@@ -151,9 +151,9 @@ impl Follow {
     }
 
     /// `None` when the runner cannot be reached now.
-    async fn watch(&mut self, address: &str) -> Result<Option<Source>, FollowError> {
+    async fn watch(&mut self, at: &At) -> Result<Option<Source>, FollowError> {
         let key = self.grant_key().await?;
-        match Watch::open(address, self.uid, &key, self.at).await {
+        match Watch::open(at, self.uid, &key, self.at).await {
             Ok(watch) => {
                 self.at = Some(watch.from);
                 self.head.get_or_insert(watch.head);

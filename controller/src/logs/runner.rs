@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use podling_proto::{
-    channel::Address,
+    channel::Route,
     terminal::{
         AttachRequest, AttachResponse, Mode, Open, attach_request, attach_response, terminal_client::TerminalClient,
     },
+    tls::Trust,
 };
 use podling_session::{
     capability::{Grant, GrantKey},
@@ -18,6 +19,8 @@ use podling_session::{
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
+
+use super::place::At;
 
 /// How long a runner may take to accept a stream.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,10 +56,12 @@ impl Watch {
     ///
     /// # Errors
     /// The runner's refusal, or why it could not be asked.
-    pub(super) async fn open(address: &str, uid: Uid, key: &GrantKey, from: Option<u64>) -> Result<Watch, Status> {
+    pub(super) async fn open(at: &At, uid: Uid, key: &GrantKey, from: Option<u64>) -> Result<Watch, Status> {
         let opening = async {
-            let address: Address = address.parse().map_err(|_| Status::internal("a runner has a bad address"))?;
-            let channel = address.connect().await.map_err(|_| Status::unavailable("the runner cannot be reached"))?;
+            let address = at.address.parse().map_err(|_| Status::internal("a runner has a bad address"))?;
+            let route = Route::new(vec![address], Some(&Trust::pinned(&at.certificate)));
+            let route = route.map_err(|_| Status::internal("a runner has a bad address"))?;
+            let channel = route.connect().await.map_err(|_| Status::unavailable("the runner cannot be reached"))?;
             let (requests, outbound) = mpsc::channel(WAITING_REQUESTS);
             let open = Open { grant: key.sign(&grant(uid)), mode: Mode::Lossless.into(), from, history_lines: 0 };
             let open = AttachRequest { message: Some(attach_request::Message::Open(open)) };

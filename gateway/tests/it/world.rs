@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use podling_gateway::{Config, Gateway, Limits, replay_memory::MemoryReplayGuard};
 use podling_proto::{
-    channel::Address, control::gateways_server::GatewaysServer, terminal::terminal_server::TerminalServer,
+    channel::Route, control::gateways_server::GatewaysServer, terminal::terminal_server::TerminalServer,
 };
 use podling_session::{
     capability::SessionKey,
@@ -25,6 +25,7 @@ use podling_session::{
     replay::{Claim, ReplayGuard, Unavailable},
     token::{AUDIENCE, Claims, Scope},
 };
+use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{
@@ -49,7 +50,7 @@ pub(crate) struct World {
     pub(crate) uid: Uid,
     pub(crate) address: SocketAddr,
     pub(crate) gateway: Gateway,
-    control: Address,
+    control: Route,
     pub(crate) controller: Arc<ControllerDouble>,
     pub(crate) runner: TerminalDouble,
     pub(crate) log: Arc<Log>,
@@ -101,7 +102,7 @@ impl World {
             .add_service(TerminalServer::new(stored));
         tasks.spawn(podling_daemon::grpc::serve(listener, router, stop.clone()));
 
-        let control = Address::Unix(controller_socket);
+        let control = Route::from(controller_socket);
         let seam = Arc::clone(&guard) as Arc<dyn ReplayGuard>;
         let Door { address, gateway } = open(control.clone(), seam, limits, &tasks, &stop).await;
         World {
@@ -147,13 +148,13 @@ impl World {
 }
 
 async fn open(
-    controller: Address,
+    controller: Route,
     guard: Arc<dyn ReplayGuard>,
     limits: Limits,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Door {
-    let (credential, issuer) = ("service-credential".into(), ISSUER.into());
+    let (credential, issuer) = (SecretString::from("service-credential").into(), ISSUER.into());
     let gateway = Gateway::new(Config { controller, credential, issuer, guard, limits }).expect("threads");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("bound");

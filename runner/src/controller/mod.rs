@@ -11,7 +11,7 @@ mod report;
 use std::{sync::Arc, time::Duration};
 
 use podling_proto::{
-    channel::Address,
+    channel::Route,
     control::{RegisterRequest, runners_client::RunnersClient},
 };
 use podling_session::id::RunnerId;
@@ -25,6 +25,8 @@ use tonic::{
 use tracing::{debug, info};
 
 use backoff::Backoff;
+
+use crate::listen::Serves;
 
 pub(crate) use contact::{Contact, Patience};
 pub(crate) use control::{Vitals, attend};
@@ -65,18 +67,17 @@ pub(crate) struct Controller {
 impl Controller {
     /// Registers, for as long as it takes.
     pub(crate) async fn register(
-        address: &Address,
+        route: &Route,
         bootstrap: Bootstrap,
-        serves: &Address,
+        serves: Serves,
         contact: Arc<Contact>,
     ) -> Result<Controller, ControllerError> {
-        let client = RunnersClient::new(address.channel());
-        let certificate: [u8; 32] = rand::random();
+        let client = RunnersClient::new(route.channel());
         let request = RegisterRequest {
             runner_id: bootstrap.runner.to_string(),
             secret: bootstrap.secret.expose_secret().to_owned(),
-            certificate: certificate.to_vec().into(),
-            address: serves.to_string(),
+            certificate: serves.certificate.into(),
+            address: serves.address.to_string(),
         };
         let call = || {
             let (mut client, request) = (client.clone(), request.clone());

@@ -2,21 +2,23 @@
 
 use std::{path::Path, pin::Pin, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
-use podling_daemon::grpc;
+use podling_daemon::{grpc, tls::Identity};
 use podling_proto::control::{
     Assign, Beat, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, Segment,
     SegmentResponse, Stop, order, report_request,
     runners_server::{Runners, RunnersServer},
 };
 use tokio::{
+    net::TcpListener,
     runtime::{Builder, Runtime},
     sync::watch,
 };
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming, transport::server::Router};
 
 pub(crate) const SECRET: &str = "the bootstrap secret";
 const CREDENTIAL: &str = "a credential";
@@ -46,13 +48,36 @@ struct Service {
 
 impl Controller {
     pub(crate) fn start(socket: &Path, assign: Assign) -> Controller {
+        Controller::serve(assign, |router| {
+            let listener = grpc::bind(socket).expect("a socket");
+            grpc::serve(listener, router, CancellationToken::new())
+        })
+    }
+
+    /// On TCP, with a certificate of its own in a file for its runner, and the address to find it at.
+    pub(crate) fn start_tls(ca: &Path, assign: Assign) -> (Controller, String) {
+        let (identity, certificate) = Identity::self_signed("127.0.0.1").expect("a certificate");
+        std::fs::write(ca, pem(&certificate)).expect("a file");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("ours");
+        let address = format!("https://{}", listener.local_addr().expect("bound"));
+        let controller = Controller::serve(assign, |router| {
+            let listener = TcpListener::from_std(listener).expect("registered");
+            grpc::serve_tls(listener, identity, router, CancellationToken::new())
+        });
+        (controller, address)
+    }
+
+    fn serve<F>(assign: Assign, serving: impl FnOnce(Router) -> F) -> Controller
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
         let (told, stop) = (Arc::new(Told::default()), watch::Sender::new(None));
         let service = Service { assign, told: Arc::clone(&told), stop: stop.clone() };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let within = runtime.enter();
-        let listener = grpc::bind(socket).expect("a socket");
         let router = grpc::server(1 << 20, 1 << 20).add_service(RunnersServer::new(service));
-        runtime.spawn(grpc::serve(listener, router, CancellationToken::new()));
+        runtime.spawn(serving(router));
         drop(within);
         Controller { told, stop, runtime: Some(runtime) }
     }
@@ -88,6 +113,10 @@ impl Told {
         };
         reports.iter().map(name).collect()
     }
+}
+
+fn pem(certificate: &[u8]) -> String {
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(certificate))
 }
 
 fn signed<T>(request: &Request<T>) -> Result<(), Status> {

@@ -8,5 +8,6 @@ mod asking;
 mod attaching;
 mod failing;
 mod living;
+mod pinning;
 mod resizing;
 mod stopping;

@@ -60,7 +60,7 @@ impl Viewer {
         let (requests, queue) = mpsc::channel(64);
         let first = AttachRequest { message: Some(attach_request::Message::Open(open)) };
         requests.try_send(first).expect("room");
-        let mut client = TerminalClient::new(world.address().channel());
+        let mut client = TerminalClient::new(world.route().await.channel());
         let mut responses = client.attach(ReceiverStream::new(queue)).await?.into_inner();
         let first = responses.message().await?.and_then(|response| response.message);
         let Some(attach_response::Message::Opened(opened)) = first else { panic!("not opened: {first:?}") };

@@ -4,9 +4,10 @@ use std::{path::PathBuf, process::Stdio, time::Duration};
 
 use jiff::Timestamp;
 use podling_proto::{
-    channel::Address,
+    channel::Route,
     control::{Assign, Limits, ReportRequest, Source, Spec, report_request},
     terminal,
+    tls::Trust,
 };
 use podling_session::{
     capability::{Grant, SessionKey},
@@ -44,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) secrets: Vec<(&'static str, &'static str)>,
     pub(crate) arguments: Vec<String>,
     pub(crate) secret: &'static str,
+    /// Controller and runner are on TCP.
+    pub(crate) tls: bool,
 }
 
 impl Plan {
@@ -56,7 +59,7 @@ impl Plan {
             log_bytes: 1 << 30,
             ..Spec::default()
         };
-        Plan { spec, secrets: Vec::new(), arguments: vec!["--isolation=none".into()], secret: SECRET }
+        Plan { spec, secrets: Vec::new(), arguments: vec!["--isolation=none".into()], secret: SECRET, tls: false }
     }
 
     pub(crate) fn source(mut self, url: String, sha256: Option<String>) -> Plan {
@@ -82,13 +85,21 @@ impl World {
             now_micros: 0,
             log_path: "log".to_owned(),
         };
-        let controller = Controller::start(&directory.path().join("control.sock"), assign);
+        let (controller, address) = if plan.tls {
+            Controller::start_tls(&directory.path().join("ca.pem"), assign)
+        } else {
+            let socket = directory.path().join("control.sock");
+            (Controller::start(&socket, assign), format!("unix:{}", socket.display()))
+        };
         for name in ["run", "log"] {
             std::fs::create_dir(directory.path().join(name)).expect("a directory");
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_podling-runner"));
         command.arg("--dir").arg(directory.path().join("run")).arg("--blobs").arg(directory.path());
-        command.arg(format!("--controller=unix:{}", directory.path().join("control.sock").display()));
+        command.args(["--controller", &address]);
+        if plan.tls {
+            command.arg("--controller-ca").arg(directory.path().join("ca.pem")).args(["--listen", "127.0.0.1:0"]);
+        }
         command.args(["--name", life.launch_name().as_str()]).args(plan.arguments);
         command.env("LEAK", "from the runner").stdin(Stdio::piped()).kill_on_drop(true);
         let mut runner = command.spawn().expect("the runner starts");
@@ -142,8 +153,12 @@ impl World {
         self.key.grant_key().sign(&grant)
     }
 
-    pub(crate) fn address(&self) -> Address {
-        Address::Unix(self.path("run/attach.sock"))
+    /// The way to the runner, as it told its controller.
+    pub(crate) async fn route(&self) -> Route {
+        let registered = &self.controller.told.registered;
+        let registered = until(registered, |requests| !requests.is_empty()).await.swap_remove(0);
+        let address = registered.address.parse().expect("an address");
+        Route::new(vec![address], Some(&Trust::pinned(&registered.certificate))).expect("a route")
     }
 
     /// Attaches a new viewer that may write, from the beginning.

@@ -19,7 +19,7 @@ use podling_controller::{
     store::sqlite::{self, SqliteStore},
 };
 use podling_proto::{
-    channel::Address,
+    channel::Route,
     control::{
         AdmitRequest, AdmitResponse, RegisterRequest, admit_request::Capability, gateways_client::GatewaysClient,
         runners_client::RunnersClient,
@@ -39,7 +39,7 @@ use podling_session::{
     store::{Created, NewSession, SessionStore, SystemStore},
     token::{AUDIENCE, Claims, Scope},
 };
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::{sync::OnceCell, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -74,11 +74,11 @@ impl World {
         let socket = directory.path().join("controller.sock");
         let listener = podling_daemon::grpc::bind(&socket).expect("a socket");
         let stop = CancellationToken::new();
-        let router = grpc::router(core.clone(), SERVICE.to_owned().into(), stop.clone());
+        let router = grpc::router(core.clone(), SecretString::from(SERVICE).into(), stop.clone());
         let mut servers = JoinSet::new();
         let serving = podling_daemon::grpc::serve(listener, router, stop.clone());
         servers.spawn(async move { serving.await.expect("it serves until it is stopped") });
-        let channel = Address::Unix(socket).connect().await.expect("a connection");
+        let channel = Route::from(socket).connect().await.expect("a connection");
         World { core, store, directory, channel, stop, servers }
     }
 
