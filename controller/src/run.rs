@@ -40,7 +40,7 @@ use crate::{
     reaper,
     seal::Seal,
     sign::KeyRing,
-    store::sqlite::{self, SqliteStore},
+    store::{Store, sqlite},
     work::{self, SETTLE},
 };
 
@@ -74,7 +74,7 @@ pub struct Controller {
     bound: SocketAddr,
     control: PathBuf,
     service_keys: ServiceKeys,
-    store: Arc<SqliteStore>,
+    store: Arc<Store>,
     launcher: Arc<LocalLauncher>,
     pool: Arc<Pool>,
     stop: CancellationToken,

@@ -26,6 +26,10 @@ impl Uid {
         Uid(Uuid::now_v7())
     }
 
+    pub fn as_uuid(&self) -> &Uuid {
+        &self.0
+    }
+
     /// 32 hexadecimal digits: short enough for paths that have to fit into a socket address.
     pub fn simple(&self) -> String {
         self.0.simple().to_string()

@@ -1,3 +1,97 @@
 //! Where sessions, runners, events and principals are kept: the adapters of the seams in `podling_session::store`.
+//!
+//! There are two databases and one set of statements. A statement decides every race itself, in words that both
+//! databases speak: a precondition stands in the `WHERE` of the statement that acts on it. What differs stands in [`tx`].
 
+mod clock;
+mod error;
+mod events;
+mod keys;
+mod leases;
+mod phases;
+pub mod postgres;
+mod quotas;
+mod row;
+mod runners;
+mod seams;
+mod segments;
+mod sessions;
 pub mod sqlite;
+mod sweep;
+mod tx;
+mod value;
+mod watch;
+
+use std::sync::Arc;
+
+use podling_session::store::StoreError;
+use tokio::sync::Notify;
+
+pub use self::clock::Clock;
+use self::{
+    error::Error,
+    tx::{Kind, Tx},
+};
+
+/// All stores of one controller. Every call is one transaction, and answers in time or not at all.
+pub struct Store {
+    engine: Engine,
+    changed: Arc<Notify>,
+}
+
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Store {
+    /// Lets what was asked before finish, and closes the database. Calls after that are refused as unavailable;
+    /// closing again changes nothing.
+    pub async fn close(&self) {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    /// A transaction that only looks, by one statement.
+    async fn look<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&Tx<'_>) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Kind::Look, work).await
+    }
+
+    /// A transaction whose outcome was promised to somebody once this returns.
+    async fn promise<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&Tx<'_>) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Kind::Promise, work).await
+    }
+
+    /// A transaction that may be lost in a power failure.
+    async fn hint<T: Send + 'static>(
+        &self,
+        work: impl AsyncFn(&Tx<'_>) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        self.run(Kind::Hint, work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        work: impl AsyncFn(&Tx<'_>) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.run(kind, work).await,
+            Engine::Postgres(postgres) => postgres.run(kind, work).await,
+        }
+    }
+}
+
+/// Wakes those who wait now, and one who is just about to.
+fn tell(changed: &Notify) {
+    changed.notify_waiters();
+    changed.notify_one();
+}

@@ -10,12 +10,13 @@ use std::{
 use refinery::{Migration, Runner};
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::Error;
+use crate::store::{error::Error, tx::Kind};
 
 /// The schema, oldest first. What was once released is never edited.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
     ("V2__warm_runners", include_str!("../../../migrations/sqlite/V2__warm_runners.sql")),
+    ("V3__replicas", include_str!("../../../migrations/sqlite/V3__replicas.sql")),
 ];
 
 /// Nobody else writes to the file, but for a person with a shell: then a caller had better hear of it.
@@ -47,4 +48,12 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let migrations = MIGRATIONS.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     Runner::new(&migrations).run(connection).map_err(Box::new)?;
     Ok(())
+}
+
+/// What becomes of the transactions that follow in a power failure; cannot be changed within one.
+pub(super) fn make_durable(connection: &Connection, kind: Kind) -> rusqlite::Result<()> {
+    connection.execute_batch(match kind {
+        Kind::Promise | Kind::Chore => "PRAGMA synchronous = FULL",
+        Kind::Hint | Kind::Look => "PRAGMA synchronous = NORMAL",
+    })
 }

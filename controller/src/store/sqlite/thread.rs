@@ -16,12 +16,13 @@ use tokio::{
 };
 use tracing::{error, warn};
 
-use super::{
-    clock::Clock,
-    connection,
+use super::{connection, statement::lock, transaction};
+use crate::store::{
+    Clock,
     error::{Error, NoAnswer},
-    leases,
-    transaction::{self, Durability, Tx},
+    leases, tell,
+    tx::{Kind, Tx},
+    watch,
 };
 
 /// Calls that may wait for the thread. At 50 µs each they are served in milliseconds; a caller that finds the queue
@@ -43,10 +44,11 @@ pub(super) struct Thread {
 }
 
 struct Database {
-    connection: Connection,
+    connection: Mutex<Connection>,
     clock: Clock,
     changed: Arc<Notify>,
-    durability: Durability,
+    /// What the connection was last told of durability: a promise or a hint.
+    kind: Kind,
 }
 
 impl Thread {
@@ -65,16 +67,16 @@ impl Thread {
         Ok(Thread { orders, handle: Mutex::new(Some(handle)) })
     }
 
-    /// Runs `work` in a transaction, of any durability if it changes nothing. A caller that is gone before its turn has asked for nothing.
+    /// Runs `work` in a transaction. A caller that is gone before its turn has asked for nothing.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        durability: Option<Durability>,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
+        kind: Kind,
+        work: impl AsyncFnOnce(&Tx<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |database| {
             if !answer.is_closed() {
-                let _ = answer.send(database.transact(durability, work)); // Nobody waits for it any more.
+                let _ = answer.send(database.transact(kind, work)); // Nobody waits for it any more.
             }
         });
         let asking = async {
@@ -109,7 +111,8 @@ fn serve(mut database: Database, mut inbox: mpsc::Receiver<Order>) {
             Order::Close => inbox.close(), // What was sent before is still received.
         }
     }
-    if let Err((_, error)) = database.connection.close() {
+    let connection = database.connection.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Err((_, error)) = connection.close() {
         warn!(%error, "the store was not closed cleanly, which costs the next start a recovery");
     }
 }
@@ -117,27 +120,24 @@ fn serve(mut database: Database, mut inbox: mpsc::Receiver<Order>) {
 impl Database {
     fn open(path: &std::path::Path, clock: Clock, changed: Arc<Notify>) -> Result<Database, Error> {
         let connection = connection::open(path)?;
-        let durability = Durability::Promise;
-        durability.apply(&connection)?;
-        let mut database = Database { connection, clock, changed, durability };
-        database.transact(None, leases::void_all)?;
+        let kind = Kind::Promise;
+        connection::make_durable(&connection, kind)?;
+        let mut database = Database { connection: Mutex::new(connection), clock, changed, kind };
+        database.transact(kind, async |tx: &Tx<'_>| {
+            leases::void_all(tx).await?;
+            watch::restart(tx).await
+        })?;
         Ok(database)
     }
 
-    fn transact<T>(
-        &mut self,
-        durability: Option<Durability>,
-        work: impl FnOnce(&Tx<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        if let Some(wanted) = durability.filter(|wanted| *wanted != self.durability) {
-            wanted.apply(&self.connection)?;
-            self.durability = wanted;
+    fn transact<T>(&mut self, kind: Kind, work: impl AsyncFnOnce(&Tx<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        if kind != Kind::Look && kind != self.kind {
+            connection::make_durable(&lock(&self.connection), kind)?;
+            self.kind = kind;
         }
-        let (outcome, changed) = transaction::run(&mut self.connection, &self.clock, work)?;
+        let (outcome, changed) = transaction::run(&self.connection, &self.clock, work)?;
         if changed {
-            // Those who wait now, and one who is just about to.
-            self.changed.notify_waiters();
-            self.changed.notify_one();
+            tell(&self.changed);
         }
         Ok(outcome)
     }
@@ -154,36 +154,43 @@ mod tests {
         (thread.expect("it opens"), folder)
     }
 
-    fn keys(tx: &Tx<'_>) -> Result<i64, Error> {
-        let count = tx.first("SELECT count(*) FROM quotas", (), |row| Ok(row.get(0)?))?;
+    async fn counters(tx: &Tx<'_>) -> Result<i64, Error> {
+        let count = tx.first("SELECT count(*) AS count FROM quotas", &[], |row| row.get("count")).await?;
         Ok(count.expect("a count is a row"))
     }
 
-    fn add(tx: &Tx<'_>) -> Result<(), Error> {
-        tx.execute("INSERT INTO quotas VALUES ('owner', 'a', 'b', 1)", ())?;
+    async fn add(tx: &Tx<'_>) -> Result<(), Error> {
+        tx.execute("INSERT INTO quotas VALUES ('owner', 'a', 'b', 1)", &[]).await?;
         Ok(())
+    }
+
+    async fn count(thread: &Thread) -> i64 {
+        thread.run(Kind::Look, counters).await.expect("the thread lives on")
     }
 
     #[tokio::test]
     async fn a_job_that_panics_is_undone_and_costs_its_caller_alone() {
         let (thread, _folder) = start().await;
-        let panics = |tx: &Tx<'_>| -> Result<(), Error> {
-            add(tx)?;
+        let panics = async |tx: &Tx<'_>| -> Result<(), Error> {
+            add(tx).await?;
             panic!("a bug");
         };
-        assert!(matches!(thread.run(None, panics).await, Err(StoreError::Unavailable(_))));
-        assert_eq!(thread.run(None, keys).await.expect("the thread lives on"), 0);
+        assert!(matches!(thread.run(Kind::Hint, panics).await, Err(StoreError::Unavailable(_))));
+        assert_eq!(count(&thread).await, 0);
     }
 
     #[tokio::test]
     async fn an_error_and_a_refusal_undo_everything() {
         let (thread, _folder) = start().await;
-        let fails = |tx: &Tx<'_>| add(tx).and_then(|()| add(tx));
-        assert!(thread.run(Some(Durability::Promise), fails).await.is_err());
-        let refuses = |tx: &Tx<'_>| add(tx).map(|()| tx.undo());
-        thread.run(Some(Durability::Hint), refuses).await.expect("a refusal is no error");
-        assert_eq!(thread.run(None, keys).await.expect("the thread lives on"), 0);
-        thread.run(Some(Durability::Hint), add).await.expect("nothing stands in the way");
-        assert_eq!(thread.run(None, keys).await.expect("the thread lives on"), 1);
+        let fails = async |tx: &Tx<'_>| {
+            add(tx).await?;
+            add(tx).await
+        };
+        assert!(thread.run(Kind::Promise, fails).await.is_err());
+        let refuses = async |tx: &Tx<'_>| add(tx).await.map(|()| tx.undo());
+        thread.run(Kind::Hint, refuses).await.expect("a refusal is no error");
+        assert_eq!(count(&thread).await, 0);
+        thread.run(Kind::Hint, add).await.expect("nothing stands in the way");
+        assert_eq!(count(&thread).await, 1);
     }
 }

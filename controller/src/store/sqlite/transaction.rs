@@ -1,125 +1,75 @@
-//! One transaction: its time, its statements, and whether anything is to stay of it.
+//! A transaction on the connection of the store's thread.
 
-use std::cell::Cell;
+use std::{
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
 
-use podling_session::id::Uid;
-use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior};
+use rusqlite::Connection;
 
-use super::{clock::Clock, error::Error};
+use super::statement::lock;
+use crate::store::{
+    clock::Clock,
+    error::Error,
+    tx::{self, Tx},
+};
 
-/// What becomes of a transaction in a power failure; see `SqliteStore::promise` and `SqliteStore::hint`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Durability {
-    Promise,
-    Hint,
+/// Rolls back when it is dropped.
+struct Open<'c> {
+    connection: &'c Mutex<Connection>,
+    committed: bool,
 }
 
-impl Durability {
-    /// Cannot be changed within a transaction.
-    pub(super) fn apply(self, connection: &Connection) -> rusqlite::Result<()> {
-        connection.execute_batch(match self {
-            Durability::Promise => "PRAGMA synchronous = FULL",
-            Durability::Hint => "PRAGMA synchronous = NORMAL",
-        })
+impl<'c> Open<'c> {
+    /// Immediate: a transaction that has read cannot fail to become one that writes.
+    fn begin(connection: &'c Mutex<Connection>) -> Result<Open<'c>, Error> {
+        lock(connection).prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Open { connection, committed: false })
+    }
+
+    fn now(&self) -> Result<i64, Error> {
+        let sql = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+        Ok(lock(self.connection).prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+    }
+
+    fn commit(mut self) -> Result<(), Error> {
+        lock(self.connection).prepare_cached("COMMIT")?.execute([])?;
+        self.committed = true;
+        Ok(())
     }
 }
 
-/// An open transaction.
-pub(super) struct Tx<'connection> {
-    transaction: rusqlite::Transaction<'connection>,
-    /// One time for all that the transaction does, in milliseconds.
-    pub(super) now: i64,
-    undone: Cell<bool>,
-    changed: Cell<bool>,
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let connection = lock(self.connection);
+        // An error of the worst kind has rolled back already.
+        if !self.committed && !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK"); // What cannot be rolled back now is so at the next opening.
+        }
+    }
 }
 
 /// Runs `work` in a transaction, which an error undoes. Also tells whether somebody may want to look again.
 pub(super) fn run<T>(
-    connection: &mut Connection,
+    connection: &Mutex<Connection>,
     clock: &Clock,
-    work: impl FnOnce(&Tx<'_>) -> Result<T, Error>,
+    work: impl AsyncFnOnce(&Tx<'_>) -> Result<T, Error>,
 ) -> Result<(T, bool), Error> {
-    // Immediate: a transaction that has read cannot fail to become one that writes.
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let now = clock.now(&transaction)?;
-    let tx = Tx { transaction, now, undone: Cell::new(false), changed: Cell::new(false) };
-    let outcome = work(&tx)?;
-    if tx.undone.get() {
-        tx.transaction.rollback()?;
+    let open = Open::begin(connection)?;
+    let tx = Tx::new(tx::Connection::Sqlite(connection), Some(clock.shift(open.now()?)));
+    let outcome = at_once(work(&tx))?;
+    if tx.is_undone() {
         return Ok((outcome, false));
     }
-    let changed = tx.changed.get();
-    tx.transaction.commit()?;
-    Ok((outcome, changed))
+    open.commit()?;
+    Ok((outcome, tx.has_changed()))
 }
 
-impl Tx<'_> {
-    /// Nothing of this transaction is to stay: it has an outcome, and that is a refusal.
-    pub(super) fn undo(&self) {
-        self.undone.set(true);
-    }
-
-    /// A session changed: whoever waits on one looks again.
-    pub(super) fn changed(&self) {
-        self.changed.set(true);
-    }
-
-    /// How many rows were changed.
-    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Error> {
-        Ok(self.transaction.prepare_cached(sql)?.execute(params)?)
-    }
-
-    /// Its first row.
-    pub(super) fn first<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        let mut statement = self.transaction.prepare_cached(sql)?;
-        let mut rows = statement.query(params)?;
-        // A statement with RETURNING has done all its work before it gives its first row.
-        rows.next()?.map(read).transpose()
-    }
-
-    /// Its every row.
-    pub(super) fn all<T>(
-        &self,
-        sql: &str,
-        params: impl Params,
-        mut read: impl FnMut(&Row<'_>) -> Result<T, Error>,
-    ) -> Result<Vec<T>, Error> {
-        let mut statement = self.transaction.prepare_cached(sql)?;
-        let mut rows = statement.query(params)?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            all.push(read(row)?);
-        }
-        Ok(all)
-    }
-
-    /// Changes one session, by a statement that counts its event and returns the count. `false` when its `WHERE`
-    /// found nothing.
-    pub(super) fn change(
-        &self,
-        uid: Uid,
-        sql: &str,
-        params: impl Params,
-        kind: &str,
-        detail: &str,
-    ) -> Result<bool, Error> {
-        let counted: Option<i64> =
-            self.transaction.prepare_cached(sql)?.query_row(params, |row| row.get("events")).optional()?;
-        let Some(sequence) = counted else { return Ok(false) };
-        self.event(&uid.to_string(), sequence, kind, detail)?;
-        Ok(true)
-    }
-
-    /// Writes the event that a statement has counted.
-    pub(super) fn event(&self, uid: &str, sequence: i64, kind: &str, detail: &str) -> Result<(), Error> {
-        let sql = "INSERT INTO events (uid, sequence, at, kind, detail) VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.execute(sql, (uid, sequence, self.now, kind, detail))?;
-        self.changed();
-        Ok(())
+/// No statement waits here.
+fn at_once<T>(work: impl Future<Output = T>) -> T {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => unreachable!("a transaction waits for nothing but its statements"),
     }
 }

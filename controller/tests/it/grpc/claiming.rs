@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use podling_controller::{
     core::Core,
     sessions::{self, Request},
-    store::sqlite::SqliteStore,
+    store::Store,
 };
 use podling_proto::control::order;
 use podling_session::{
@@ -23,7 +23,7 @@ use super::{controlling::Line, world::World};
 
 /// A store on a disk that is done when a test says so.
 struct SlowDisk {
-    store: Arc<SqliteStore>,
+    store: Arc<Store>,
     done: Semaphore,
 }
 

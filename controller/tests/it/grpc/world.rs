@@ -16,7 +16,7 @@ use podling_controller::{
     logs::Logs,
     seal::Seal,
     sign::KeyRing,
-    store::sqlite::{self, SqliteStore},
+    store::{Store, sqlite},
 };
 use podling_proto::{
     channel::Route,
@@ -53,7 +53,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// Stops when dropped: its servers are its own.
 pub(crate) struct World {
     pub(crate) core: Core,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<Store>,
     pub(crate) directory: TempDir,
     pub(crate) channel: Channel,
     pub(crate) stop: CancellationToken,
@@ -206,7 +206,7 @@ impl World {
     }
 }
 
-async fn core(store: &Arc<SqliteStore>, directory: &TempDir) -> Core {
+async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
     let blobs = directory.path().join("blobs");
     std::fs::create_dir(&blobs).expect("created");
     Core {

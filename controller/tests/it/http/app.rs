@@ -19,7 +19,7 @@ use podling_controller::{
     logs::Logs,
     seal::Seal,
     sign::KeyRing,
-    store::sqlite::{self, SqliteStore},
+    store::{Store, sqlite},
 };
 use podling_daemon::{health::Serving, telemetry::record_metrics};
 use podling_session::{
@@ -37,7 +37,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(crate) struct App {
     pub(crate) base: String,
     pub(crate) core: Core,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<Store>,
     pub(crate) serving: Serving,
     pub(crate) key: String,
     directory: TempDir,
@@ -138,7 +138,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).expect("the key file").trim().to_owned()
 }
 
-async fn core(directory: &TempDir, store: Arc<SqliteStore>, base: &str) -> Core {
+async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
     let blobs = directory.path().join("blobs");
     std::fs::create_dir(&blobs).expect("a directory");
     Core {

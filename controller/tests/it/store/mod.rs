@@ -6,6 +6,7 @@ mod living;
 mod ordering;
 mod owning;
 mod pooling;
+mod postgres;
 mod sqlite;
 mod sweeping;
 mod working;

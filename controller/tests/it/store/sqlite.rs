@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use podling_controller::store::sqlite::{self, Clock, SqliteStore};
+use podling_controller::store::{Clock, Store, sqlite};
 use podling_session::store::{Created, StoreError, Work};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -17,15 +17,15 @@ use tokio::{task::JoinSet, time::Instant};
 use super::world::*;
 
 struct Sqlite {
-    store: Arc<SqliteStore>,
+    store: Arc<Store>,
     clock: Clock,
     folder: TempDir,
 }
 
 impl World for Sqlite {
-    type Store = SqliteStore;
+    type Store = podling_controller::store::Store;
 
-    fn store(&self) -> &Arc<SqliteStore> {
+    fn store(&self) -> &Arc<Store> {
         &self.store
     }
 

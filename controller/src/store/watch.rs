@@ -1,11 +1,41 @@
 //! Since when the store has been there to hear of runners.
+//!
+//! Kept in the store, so that whichever controller sweeps next knows of the sweeps before.
+
+use super::{
+    error::Error,
+    tx::Tx,
+    value::{Row, values},
+};
 
 /// A runner is silent only if somebody listened. Whoever sweeps does so every second or so; a longer pause means that
 /// the machine slept, the process was stopped or the disk hung, and that no heartbeat was heard either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Watch {
+struct Watch {
     since: i64,
     swept_at: i64,
+}
+
+/// Begins anew: nobody listened before.
+pub(super) async fn restart(tx: &Tx<'_>) -> Result<(), Error> {
+    write(tx, Watch::from(tx.now())).await
+}
+
+/// The last time at which a runner may have been heard of to be lost by now; none when none may be lost.
+pub(super) async fn sweep(tx: &Tx<'_>, silence: i64) -> Result<Option<i64>, Error> {
+    let read = |row: Row<'_>| Ok(Watch { since: row.get("since")?, swept_at: row.get("swept_at")? });
+    let watch = tx.first("SELECT since, swept_at FROM watch", &[], read).await?;
+    let mut watch = watch.unwrap_or_else(|| Watch::from(tx.now()));
+    let limit = watch.sweep(tx.now(), silence);
+    write(tx, watch).await?;
+    Ok(limit)
+}
+
+async fn write(tx: &Tx<'_>, watch: Watch) -> Result<(), Error> {
+    let sql = "INSERT INTO watch (one, since, swept_at) VALUES (1, $1, $2) \
+        ON CONFLICT (one) DO UPDATE SET since = $1, swept_at = $2";
+    tx.execute(sql, values![watch.since, watch.swept_at]).await?;
+    Ok(())
 }
 
 /// The shortest pause between two sweeps that counts as an outage, in milliseconds.
@@ -13,13 +43,13 @@ const SHORTEST_OUTAGE: i64 = 10_000;
 
 impl Watch {
     /// From the opening of the store on.
-    pub(super) fn from(now: i64) -> Watch {
+    fn from(now: i64) -> Watch {
         Watch { since: now, swept_at: now }
     }
 
     /// A sweep happens. `None` while nobody can have been silent for so long; else the time at or before which a
     /// runner must have been heard of last, to be lost.
-    pub(super) fn sweep(&mut self, now: i64, silence: i64) -> Option<i64> {
+    fn sweep(&mut self, now: i64, silence: i64) -> Option<i64> {
         let pause = now - self.swept_at;
         // A clock that was set back makes all times in the store lie in the future: they mean nothing any more.
         if pause < 0 || pause > (silence / 2).max(SHORTEST_OUTAGE) {

@@ -1,10 +1,6 @@
-//! The traits of the domain on [`SqliteStore`]: each method is one transaction of the module that knows its rows.
+//! The traits of the domain on [`Store`]: each method is one transaction of the module that knows its rows.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{pin::Pin, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -21,160 +17,160 @@ use podling_session::{
 };
 
 use super::{
-    SqliteStore,
+    Engine, Store,
     clock::{millis, timestamp},
     events, keys, leases, phases, runners, segments, sessions, sweep,
+    tx::{Kind, Tx},
 };
 
 #[async_trait]
-impl SessionStore for SqliteStore {
+impl SessionStore for Store {
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
-        self.hint(move |tx| sessions::create(tx, &new)).await
+        self.hint(async move |tx: &Tx<'_>| sessions::create(tx, &new).await).await
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        self.sync().await
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.sync().await,
+            Engine::Postgres(_) => Ok(()), // Every answer was given after the commit.
+        }
     }
 
     async fn get(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {
         let (owner, id) = (owner.clone(), id.clone());
-        self.read(move |tx| sessions::get(tx, &owner, &id)).await
+        self.look(async move |tx: &Tx<'_>| sessions::get(tx, &owner, &id).await).await
     }
 
     async fn list(&self, owner: &Owner, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError> {
         let (owner, filter) = (owner.clone(), filter.clone());
-        self.read(move |tx| sessions::list(tx, &owner, &filter, after, limit)).await
+        self.look(async move |tx: &Tx<'_>| sessions::list(tx, &owner, &filter, after, limit).await).await
     }
 
     async fn stop(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
         let (owner, id) = (owner.clone(), id.clone());
-        self.promise(move |tx| sessions::stop(tx, &owner, &id, &end)).await
+        self.promise(async move |tx: &Tx<'_>| sessions::stop(tx, &owner, &id, &end).await).await
     }
 
     async fn delete(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
         let (owner, id) = (owner.clone(), id.clone());
-        self.promise(move |tx| sessions::delete(tx, &owner, &id, &end)).await
+        self.promise(async move |tx: &Tx<'_>| sessions::delete(tx, &owner, &id, &end).await).await
     }
 }
 
 #[async_trait]
-impl SystemStore for SqliteStore {
+impl SystemStore for Store {
     async fn ping(&self) -> Result<Timestamp, StoreError> {
-        timestamp(self.read(|tx| Ok(tx.now)).await?)
+        timestamp(self.hint(async |tx: &Tx<'_>| Ok(tx.now())).await?)
     }
 
     async fn find(&self, uid: Uid) -> Result<Option<Session>, StoreError> {
-        self.read(move |tx| phases::find(tx, uid)).await
+        self.look(async move |tx: &Tx<'_>| phases::find(tx, uid).await).await
     }
 
     async fn sealed(&self, uid: Uid) -> Result<Option<Sealed>, StoreError> {
-        self.read(move |tx| phases::sealed(tx, uid)).await
+        self.look(async move |tx: &Tx<'_>| phases::sealed(tx, uid).await).await
     }
 
     async fn claim_work(&self, lease: Duration) -> Result<Option<Work>, StoreError> {
-        self.hint(move |tx| leases::claim(tx, lease)).await
+        self.hint(async move |tx: &Tx<'_>| leases::claim(tx, lease).await).await
     }
 
     async fn yield_work(&self, uid: Uid, again: Duration) -> Result<(), StoreError> {
-        self.hint(move |tx| leases::give_back(tx, uid, again)).await
+        self.hint(async move |tx: &Tx<'_>| leases::give_back(tx, uid, again).await).await
     }
 
     async fn launched(&self, life: Incarnation, runner: RunnerId) -> Result<bool, StoreError> {
-        self.promise(move |tx| phases::launched(tx, life, runner)).await
+        self.promise(async move |tx: &Tx<'_>| phases::launched(tx, life, runner).await).await
     }
 
     async fn runner(&self, id: RunnerId) -> Result<Option<RunnerRow>, StoreError> {
-        self.read(move |tx| runners::by_id(tx, id)).await
+        self.look(async move |tx: &Tx<'_>| runners::by_id(tx, id).await).await
     }
 
     async fn runner_of(&self, life: Incarnation) -> Result<Option<RunnerRow>, StoreError> {
-        self.read(move |tx| runners::by_life(tx, life)).await
+        self.look(async move |tx: &Tx<'_>| runners::by_life(tx, life).await).await
     }
 
     async fn runner_at(&self, launch: &LaunchName) -> Result<Option<RunnerRow>, StoreError> {
         let launch = launch.clone();
-        self.read(move |tx| runners::by_launch(tx, &launch)).await
+        self.look(async move |tx: &Tx<'_>| runners::by_launch(tx, &launch).await).await
     }
 
     async fn pool(&self, id: RunnerId, launch: &LaunchName) -> Result<(), StoreError> {
         let launch = launch.clone();
-        self.hint(move |tx| runners::pool(tx, id, &launch)).await
+        self.hint(async move |tx: &Tx<'_>| runners::pool(tx, id, &launch).await).await
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreError> {
-        self.read(runners::waiting).await
+        self.hint(runners::waiting).await
     }
 
     async fn retire(&self, id: RunnerId) -> Result<bool, StoreError> {
-        self.hint(move |tx| runners::retire(tx, id)).await
+        self.hint(async move |tx: &Tx<'_>| runners::retire(tx, id).await).await
     }
 
     async fn forsake(&self, life: Incarnation, runner: RunnerId) -> Result<bool, StoreError> {
-        self.promise(move |tx| phases::forsake(tx, life, runner)).await
+        self.promise(async move |tx: &Tx<'_>| phases::forsake(tx, life, runner).await).await
     }
 
     async fn register(&self, id: RunnerId, certificate: &[u8], address: &str) -> Result<bool, StoreError> {
         let (certificate, address) = (certificate.to_vec(), address.to_owned());
-        self.promise(move |tx| runners::register(tx, id, &certificate, &address)).await
+        self.promise(async move |tx: &Tx<'_>| runners::register(tx, id, &certificate, &address).await).await
     }
 
     async fn credential_used(&self, id: RunnerId) -> Result<(), StoreError> {
-        self.promise(move |tx| runners::credential_used(tx, id)).await
+        self.promise(async move |tx: &Tx<'_>| runners::credential_used(tx, id).await).await
     }
 
     async fn stage(&self, life: Incarnation, stage: Stage) -> Result<bool, StoreError> {
-        self.hint(move |tx| phases::stage(tx, life, stage)).await
+        self.hint(async move |tx: &Tx<'_>| phases::stage(tx, life, stage).await).await
     }
 
     async fn running(&self, life: Incarnation, isolation: Isolation) -> Result<bool, StoreError> {
-        self.promise(move |tx| phases::running(tx, life, isolation)).await
+        self.promise(async move |tx: &Tx<'_>| phases::running(tx, life, isolation).await).await
     }
 
     async fn end(&self, life: Incarnation, end: &End) -> Result<bool, StoreError> {
         let end = end.clone();
-        self.promise(move |tx| phases::end(tx, life, &end)).await
+        self.promise(async move |tx: &Tx<'_>| phases::end(tx, life, &end).await).await
     }
 
     async fn log_end(&self, life: Incarnation, end: u64) -> Result<(), StoreError> {
-        self.hint(move |tx| phases::log_end(tx, life, end)).await
+        self.hint(async move |tx: &Tx<'_>| phases::log_end(tx, life, end).await).await
     }
 
     async fn beat(&self, life: Incarnation, beat: Beat) -> Result<bool, StoreError> {
-        self.hint(move |tx| phases::beat(tx, life, beat)).await
+        self.hint(async move |tx: &Tx<'_>| phases::beat(tx, life, beat).await).await
     }
 
     async fn add_segment(&self, life: Incarnation, segment: SegmentRow, first_kept: u64) -> Result<(), StoreError> {
-        self.hint(move |tx| segments::add(tx, life, segment, first_kept)).await
+        self.hint(async move |tx: &Tx<'_>| segments::add(tx, life, segment, first_kept).await).await
     }
 
     async fn segments(&self, life: Incarnation) -> Result<Vec<SegmentRow>, StoreError> {
-        self.read(move |tx| segments::of(tx, life)).await
+        self.look(async move |tx: &Tx<'_>| segments::of(tx, life).await).await
     }
 
     async fn release(&self, life: Incarnation) -> Result<bool, StoreError> {
-        self.promise(move |tx| leases::release(tx, life)).await
+        self.promise(async move |tx: &Tx<'_>| leases::release(tx, life).await).await
     }
 
     async fn held(&self) -> Result<Vec<Held>, StoreError> {
-        self.read(leases::held).await
+        self.look(leases::held).await
     }
 
     async fn sweep(&self, keep_ended: Duration, silence: Duration) -> Result<Swept, StoreError> {
-        let (watch, keep, silence) = (Arc::clone(&self.watch), millis(keep_ended), millis(silence));
-        self.promise(move |tx| {
-            let silent_since = watch.lock().unwrap_or_else(PoisonError::into_inner).sweep(tx.now, silence);
-            sweep::sweep(tx, keep, silent_since)
-        })
-        .await
+        let (keep, silence) = (millis(keep_ended), millis(silence));
+        self.run(Kind::Chore, async move |tx: &Tx<'_>| sweep::sweep(tx, keep, silence).await).await
     }
 
     async fn note(&self, uid: Uid, kind: &str, detail: &str) -> Result<(), StoreError> {
         let (kind, detail) = (kind.to_owned(), detail.to_owned());
-        self.hint(move |tx| events::note(tx, uid, &kind, &detail)).await
+        self.hint(async move |tx: &Tx<'_>| events::note(tx, uid, &kind, &detail).await).await
     }
 
     async fn events(&self, uid: Uid, after: u64) -> Result<Vec<Event>, StoreError> {
-        self.read(move |tx| events::after(tx, uid, after)).await
+        self.look(async move |tx: &Tx<'_>| events::after(tx, uid, after).await).await
     }
 
     /// Heard from the call on, and not only from the first poll: made before a caller reads, it misses nothing that
@@ -189,14 +185,14 @@ impl SystemStore for SqliteStore {
 }
 
 #[async_trait]
-impl PrincipalStore for SqliteStore {
+impl PrincipalStore for Store {
     async fn key(&self, id: &str) -> Result<Option<KeyRow>, StoreError> {
         let id = id.to_owned();
-        self.read(move |tx| keys::by_id(tx, &id)).await
+        self.look(async move |tx: &Tx<'_>| keys::by_id(tx, &id).await).await
     }
 
     async fn add_first_key(&self, id: &str, hash: [u8; 32], owner: &Owner, role: Role) -> Result<bool, StoreError> {
         let (id, owner) = (id.to_owned(), owner.clone());
-        self.promise(move |tx| keys::add_first(tx, &id, hash, &owner, role)).await
+        self.promise(async move |tx: &Tx<'_>| keys::add_first(tx, &id, hash, &owner, role).await).await
     }
 }

@@ -1,19 +1,33 @@
-//! What goes wrong in the database, and what of it a caller may know.
+//! What goes wrong in a database, and what of it a caller may know.
 
 use podling_session::store::StoreError;
 use rusqlite::ErrorCode;
+use tokio_postgres::error::SqlState;
 
 /// Why a transaction was rolled back.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the database refused")]
-    Sql(#[from] rusqlite::Error),
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the database refused")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("there is no connection to the database")]
+    Pool(#[from] deadpool_postgres::PoolError),
     #[error("the database was not migrated")]
     Migration(#[from] Box<refinery::Error>),
     #[error("the database file cannot be opened")]
     File(#[from] std::io::Error),
     #[error("{0}")]
     Corrupt(String),
+}
+
+impl Error {
+    /// Two transactions stood in each other's way and this one was undone: it may succeed now.
+    pub(super) fn is_passing(&self) -> bool {
+        let Error::Postgres(error) = self else { return false };
+        let states = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
+        error.code().is_some_and(|code| states.contains(code))
+    }
 }
 
 /// Why a transaction has no outcome.
@@ -47,12 +61,15 @@ impl From<Error> for StoreError {
     fn from(error: Error) -> StoreError {
         match &error {
             Error::Corrupt(what) => StoreError::Corrupt(what.clone()),
-            Error::Sql(sql) if makes_no_sense(sql) => StoreError::Corrupt(sql.to_string()),
+            Error::Sqlite(sql) if makes_no_sense(sql) => StoreError::Corrupt(sql.to_string()),
+            Error::Postgres(sql) if is_of_another_build(sql) => StoreError::Corrupt(sql.to_string()),
             Error::Migration(migration) => match migration.kind() {
                 refinery::error::Kind::Connection(..) => StoreError::Unavailable(error.into()),
                 _ => StoreError::Corrupt(migration.to_string()),
             },
-            Error::Sql(_) | Error::File(_) => StoreError::Unavailable(error.into()),
+            Error::Sqlite(_) | Error::Postgres(_) | Error::Pool(_) | Error::File(_) => {
+                StoreError::Unavailable(error.into())
+            }
         }
     }
 }
@@ -67,4 +84,11 @@ fn makes_no_sense(error: &rusqlite::Error) -> bool {
         | rusqlite::Error::InvalidColumnType(..) => true,
         _ => false,
     }
+}
+
+/// A table or a column is missing, or its file is damaged.
+fn is_of_another_build(error: &tokio_postgres::Error) -> bool {
+    let states =
+        [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_COLUMN, SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED];
+    error.code().is_some_and(|code| states.contains(code))
 }

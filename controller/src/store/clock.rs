@@ -1,4 +1,4 @@
-//! The store's clock, the only one that deadlines are measured with.
+//! The store's clock, the only one that deadlines are measured with: the database's own.
 
 use std::{
     sync::{
@@ -9,12 +9,11 @@ use std::{
 };
 
 use podling_session::store::StoreError;
-use rusqlite::Connection;
 
 /// Ten thousand years: no span that is added to a time leaves the range of a column.
 const LONGEST_MILLIS: i64 = 10_000 * 366 * 24 * 3_600 * 1_000;
 
-/// SQLite's own clock, with a shift that is zero but in tests, which let time pass by it. Clones are shifted together.
+/// The shift of the database's clock that is zero but in tests, which let time pass by it. Clones are shifted together.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     shift_millis: Arc<AtomicI64>,
@@ -26,11 +25,9 @@ impl Clock {
         self.shift_millis.fetch_add(millis(by), Ordering::Relaxed);
     }
 
-    /// Milliseconds since the epoch.
-    pub(super) fn now(&self, connection: &Connection) -> rusqlite::Result<i64> {
-        let sql = "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)";
-        let now: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        Ok(now + self.shift_millis.load(Ordering::Relaxed))
+    /// Milliseconds since the epoch, when the database says `now`.
+    pub(super) fn shift(&self, now: i64) -> i64 {
+        now + self.shift_millis.load(Ordering::Relaxed)
     }
 }
 

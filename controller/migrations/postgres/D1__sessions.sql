@@ -1,0 +1,1 @@
+DROP TABLE leases, watch, api_keys, idempotency, quotas, events, segments, runners, session_labels, sessions;
