@@ -141,7 +141,7 @@ async fn is_refused(door: &Door, world: &World) {
     let uid = world.uid.to_string();
     let asked = Instant::now();
     let plain = connect_at(door.address, &uid, &format!("bearer, {}", world.token()), "").await;
-    let refused = plain.err().expect("a plain client is refused");
+    let refused = plain.expect_err("a plain client is refused");
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());

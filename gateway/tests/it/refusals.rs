@@ -93,7 +93,7 @@ async fn a_bad_request_names_what_is_wrong() {
     let world = World::start().await;
     for (query, field) in [("mode=x", "mode"), ("from=-1", "from"), ("history=x", "history"), ("a=b", "query")] {
         let token = world.token();
-        let response = connect(&world, &format!("bearer, {token}"), query).await.err().expect("refused");
+        let response = connect(&world, &format!("bearer, {token}"), query).await.expect_err("refused");
         let body: serde_json::Value =
             serde_json::from_slice(response.body().as_deref().expect("a body")).expect("JSON");
         assert_eq!((response.status().as_u16(), &body["field"]), (400, &field.into()), "{body}");
