@@ -1,9 +1,11 @@
-//! Whether a connection is answering anything, so that one that never asks can be told from one that is slow to answer.
+//! Whether a connection is answering anything, so that one that never asks can be told from one that is slow to answer, and
+//! whether what it answers is taken.
 
 use std::{
+    collections::HashMap,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -11,7 +13,7 @@ use std::{
 };
 
 use hyper::body::{Body, Frame, SizeHint};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 /// The requests of one connection; clones share them.
@@ -19,21 +21,37 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 pub(crate) struct Busy {
     open: TaskTracker,
     begun: Arc<AtomicU64>,
+    /// Since when each answer waits for the peer to take more of it.
+    waiting: Arc<Mutex<HashMap<u64, Instant>>>,
 }
 
 impl Default for Busy {
     fn default() -> Busy {
         let open = TaskTracker::new();
         open.close(); // So that waiting ends when none is left; more can still begin.
-        Busy { open, begun: Arc::default() }
+        Busy { open, begun: Arc::default(), waiting: Arc::default() }
     }
 }
 
 impl Busy {
     /// One request, until it is dropped.
-    pub(crate) fn mark(&self) -> TaskTrackerToken {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        self.open.token()
+    pub(crate) fn mark(&self) -> Mark {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        Mark { busy: self.clone(), number, _open: self.open.token() }
+    }
+
+    /// Pends until some answer was not taken on with for `span`, or a quarter longer. Cancel safe.
+    pub(crate) async fn stuck_for(&self, span: Duration) {
+        loop {
+            sleep(span / 4).await;
+            if self.waiting().values().any(|since| since.elapsed() >= span) {
+                return;
+            }
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Pends until for `span` no request was open and none began. Cancel safe.
@@ -49,15 +67,29 @@ impl Busy {
     }
 }
 
-/// The body of an answer: its request is under way until the last byte.
+/// One request that is under way.
+pub(crate) struct Mark {
+    busy: Busy,
+    number: u64,
+    _open: TaskTrackerToken,
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.busy.waiting().remove(&self.number);
+    }
+}
+
+/// The body of an answer: its request is under way until the last byte. It is asked for more when the peer has taken
+/// what there was, and therefore waits for the peer between giving and being asked.
 pub(crate) struct Answering<B> {
     body: B,
-    _mark: TaskTrackerToken,
+    mark: Mark,
 }
 
 impl<B> Answering<B> {
-    pub(crate) fn new(body: B, mark: TaskTrackerToken) -> Answering<B> {
-        Answering { body, _mark: mark }
+    pub(crate) fn new(body: B, mark: Mark) -> Answering<B> {
+        Answering { body, mark }
     }
 }
 
@@ -69,7 +101,12 @@ impl<B: Body + Unpin> Body for Answering<B> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        self.mark.busy.waiting().remove(&self.mark.number);
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.mark.busy.waiting().insert(self.mark.number, Instant::now());
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -83,7 +120,7 @@ impl<B: Body + Unpin> Body for Answering<B> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::{Instant, timeout};
+    use tokio::time::timeout;
 
     use super::*;
 

@@ -4,6 +4,7 @@ mod busy;
 pub mod grpc;
 pub mod health;
 pub mod http;
+mod peers;
 pub mod problem;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -12,4 +13,5 @@ pub mod service_key;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod turnstile;
 pub mod watched;
