@@ -1,8 +1,9 @@
 //! `GET /api/sessions/{id}/log`: the terminal's output as a download or a stream.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     body::Body,
     extract::{RawQuery, State},
     response::{IntoResponse, Response},
@@ -10,12 +11,14 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use podling_daemon::turnstile::{Pass, Turnstile};
 use podling_session::session::{LogRange, Session};
 use utoipa::ToSchema;
 
 use super::{
     Door,
     caller::{Caller, Named},
+    crowd::overloaded,
     openapi::LogRefusals,
     plain_text::PlainText,
     query::{Format, Reading},
@@ -29,6 +32,20 @@ use crate::{
 
 const FIRST_OFFSET: HeaderName = HeaderName::from_static("x-log-first-offset");
 const END_OFFSET: HeaderName = HeaderName::from_static("x-log-end-offset");
+
+/// How many logs are read at once, each with up to 1 MiB of it in memory for as long as its reader takes.
+const READERS: usize = 256;
+/// None waits: whoever reads may do so for hours.
+const NO_QUEUE: usize = 0;
+
+#[derive(Clone)]
+pub(super) struct Readers(Arc<Turnstile>);
+
+impl Default for Readers {
+    fn default() -> Readers {
+        Readers(Arc::new(Turnstile::new(READERS, NO_QUEUE, Duration::ZERO)))
+    }
+}
 
 /// Bytes as the terminal got them.
 #[derive(ToSchema)]
@@ -59,6 +76,7 @@ pub(super) async fn log(
     caller: Caller,
     Named(id): Named,
     RawQuery(query): RawQuery,
+    Extension(readers): Extension<Readers>,
 ) -> Result<Response, Refusal> {
     let reading = Reading::parse(query.as_deref().unwrap_or_default())?;
     let session = sessions::get(&door.core, caller.owner(), &id).await?;
@@ -66,7 +84,8 @@ pub(super) async fn log(
     if reading.from.is_some_and(|from| from < range.first) {
         return Ok(pruned(range));
     }
-    let body = match output(&door.core, &session, &reading).await {
+    let pass = readers.0.enter().await.ok_or_else(|| overloaded("log"))?;
+    let body = match output(&door.core, &session, &reading, pass).await {
         Ok(body) => body,
         Err(FollowError::NotKept { .. }) => return Ok(pruned(range)),
         Err(error) => return Err(error.into()),
@@ -74,16 +93,16 @@ pub(super) async fn log(
     Ok(with_offsets(body, range))
 }
 
-async fn output(core: &Core, session: &Session, reading: &Reading) -> Result<Response, FollowError> {
+async fn output(core: &Core, session: &Session, reading: &Reading, pass: Pass) -> Result<Response, FollowError> {
     let body = if reading.follow == Some(true) {
         // Its first byte may be hours away: whatever goes wrong cuts the stream.
         let output = follow::open(core, session, reading.from, Until::End);
-        body(output, reading.format)
+        body(output, reading.format, pass)
     } else {
         let output = Box::pin(follow::open(core, session, reading.from, Until::Head));
         let (first, rest) = output.into_future().await;
         let first = first.transpose().map_err(cause)?;
-        body(stream::iter(first.map(Ok)).chain(rest), reading.format)
+        body(stream::iter(first.map(Ok)).chain(rest), reading.format, pass)
     };
     Ok(body)
 }
@@ -92,7 +111,13 @@ fn cause(error: io::Error) -> FollowError {
     error.downcast().unwrap_or(FollowError::Unreachable)
 }
 
-fn body(output: impl Stream<Item = io::Result<Bytes>> + Send + 'static, format: Option<Format>) -> Response {
+/// Holds the pass until the last byte.
+fn body(
+    output: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+    format: Option<Format>,
+    pass: Pass,
+) -> Response {
+    let output = output.inspect(move |_| _ = &pass);
     let (kind, body) = match format.unwrap_or_default() {
         Format::Raw => ("application/octet-stream", Body::from_stream(output)),
         Format::Text => {

@@ -1,12 +1,13 @@
 //! The HTTP door: the public API, described by OpenAPI from the handlers themselves, and the pages that machines probe.
 //!
 //! Each handler names its caller, reads its request into domain types, calls one verb and turns the outcome into JSON.
-//! From the outside in a request passes `trace` (its id, and the body of every refusal), `cors`, and `guard` (panics and
-//! the time that a request may take).
+//! From the outside in a request passes `trace` (its id, and the body of every refusal), `cors`, `crowd` (how many may be
+//! under way), and `guard` (panics and the time that a request may take).
 
 mod caller;
 mod cors;
 mod create;
+mod crowd;
 mod guard;
 mod health;
 mod log;
@@ -21,7 +22,7 @@ mod view;
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{Extension, Router, extract::DefaultBodyLimit, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_daemon::health::Serving;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -56,7 +57,9 @@ pub fn router(door: Door) -> Router {
         .fallback(refusal::unknown_path)
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(Extension(log::Readers::default()))
         .layer(middleware::from_fn(guard::in_time))
+        .layer(middleware::from_fn_with_state(crowd::turnstile(), crowd::in_turn))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn_with_state(origins, cors::answer))
         .layer(middleware::from_fn(trace::request))

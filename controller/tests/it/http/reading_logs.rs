@@ -1,5 +1,7 @@
 //! The terminal's output over HTTP.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use podling_session::{
     id::{Incarnation, Uid},
@@ -78,4 +80,23 @@ async fn a_session_that_has_not_begun_has_an_empty_log() {
     let session = app.create(&command()).await;
     let uid = session["uid"].as_str().expect("a uid").parse().expect("a uid");
     assert_eq!(read(&app, uid, "").await.2, b"");
+}
+
+#[tokio::test]
+async fn so_many_logs_are_read_at_once_and_who_leaves_makes_room() {
+    let app = App::start().await;
+    let session = app.create(&command()).await;
+    let follow = format!("/api/sessions/{}/log?follow=true", session["uid"].as_str().expect("a uid"));
+    let mut readers = Vec::new();
+    for _ in 0..256 {
+        let response = send(app.request(Method::GET, &follow)).await;
+        assert_eq!(response.status(), 200);
+        readers.push(response);
+    }
+    let refused = send(app.request(Method::GET, &follow)).await;
+    assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").as_deref()), (503, Some("1")));
+    readers.pop();
+    while send(app.request(Method::GET, &follow)).await.status() != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -1,0 +1,91 @@
+//! How many requests are under way at once. What is more is refused while it costs nothing yet: 503 with Retry-After.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use podling_daemon::{problem::Problem, turnstile::Turnstile};
+
+use super::refusal::Refusal;
+
+/// Each may hold a body of 1 MiB and as large an answer. No store is faster for more at once.
+const UNDER_WAY: usize = 256;
+/// Each holds the head of a request and what its connection sent ahead.
+const WAITING: usize = 1_024;
+/// Who waits longer tries again later, as others came first.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// What machines probe is answered in any crowd: a crowd is no reason to take a server away.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/servez"];
+
+pub(super) fn turnstile() -> Arc<Turnstile> {
+    Arc::new(Turnstile::new(UNDER_WAY, WAITING, PATIENCE))
+}
+
+/// A request is under way until the head of its answer.
+pub(super) async fn in_turn(State(turnstile): State<Arc<Turnstile>>, request: Request, next: Next) -> Response {
+    if PROBES.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    match turnstile.enter().await {
+        Some(_pass) => next.run(request).await,
+        None => overloaded("request").into_response(),
+    }
+}
+
+/// Too many of `what` are under way.
+pub(super) fn overloaded(what: &'static str) -> Refusal {
+    metrics::counter!("podling_shed_total", "what" => what).increment(1);
+    let detail = "The server has too much to do, try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail).retry_after(PATIENCE).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware, routing::get};
+    use http::HeaderValue;
+    use tokio::{sync::watch, task::JoinSet, time::Instant};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    const TOO_MANY: usize = 10;
+
+    #[tokio::test(start_paused = true)]
+    async fn past_256_requests_under_way_and_1024_that_wait_the_rest_get_503_at_once() {
+        let (open, gate) = watch::channel(false);
+        let handler = move || {
+            let mut gate = gate.clone();
+            async move {
+                let _ = gate.wait_for(|open| *open).await; // The test opens it, or is over.
+            }
+        };
+        let router = Router::new()
+            .route("/", get(handler))
+            .route("/healthz", get(|| async {}))
+            .layer(middleware::from_fn_with_state(turnstile(), in_turn));
+        let ask = |path: &str| {
+            let answer = router.clone().oneshot(http::Request::get(path).body(Body::empty()).expect("a request"));
+            async { answer.await.expect("an answer") }
+        };
+        let (mut asking, began) = (JoinSet::new(), Instant::now());
+        for _ in 0..UNDER_WAY + WAITING + TOO_MANY {
+            asking.spawn(ask("/"));
+        }
+        for refused in 0..TOO_MANY + WAITING {
+            let response = asking.join_next().await.expect("it waits").expect("no panic");
+            assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &HeaderValue::from(1)));
+            assert_eq!(began.elapsed(), if refused < TOO_MANY { Duration::ZERO } else { PATIENCE });
+        }
+        assert_eq!(ask("/healthz").await.status(), 200);
+        open.send_replace(true);
+        assert_eq!(asking.len(), UNDER_WAY);
+        while let Some(answered) = asking.join_next().await {
+            assert_eq!(answered.expect("no panic").status(), 200);
+        }
+        assert_eq!(ask("/").await.status(), 200, "all have left");
+    }
+}
