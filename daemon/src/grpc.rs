@@ -26,6 +26,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// of 20 is for strangers; our peers are a gateway, which gives up as many as strangers show it spent tokens, and
 /// runners.
 const MAX_RESETS: usize = 100_000;
+/// Calls that a connection may have open: each viewer of a gateway has one, and a gateway bounds its viewers well below.
+const MAX_STREAMS: u32 = 16_384;
+/// The names and values that a call may begin with; the largest is a token.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// How long calls may take to end once the server drains.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Connections that wait to be accepted.
@@ -63,6 +67,8 @@ pub fn server(stream_window: u32, connection_window: u32) -> Server {
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(stream_window)
         .initial_connection_window_size(connection_window)
+        .max_concurrent_streams(Some(MAX_STREAMS))
+        .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
         .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
         .http2_max_local_error_reset_streams(Some(MAX_RESETS))
 }
@@ -112,6 +118,42 @@ where
         Err(_) => {
             warn!("gRPC calls were still open at the end of the drain");
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixStream,
+    };
+    use tonic::service::Routes;
+
+    use super::*;
+
+    /// What the first SETTINGS frame says (RFC 9113, 6.5).
+    #[tokio::test]
+    async fn a_connection_is_told_how_many_calls_and_how_long_headers_it_may_have() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, stop) = (folder.path().join("s"), CancellationToken::new());
+        let serving = serve(bind(&path).expect("bind"), server(65_536, 65_536).add_routes(Routes::default()), stop);
+        let asking = async {
+            let mut socket = UnixStream::connect(&path).await.expect("it listens");
+            socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("open");
+            let mut head = [0; 9];
+            socket.read_exact(&mut head).await.expect("a frame");
+            let mut settings = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+            socket.read_exact(&mut settings).await.expect("a whole frame");
+            let value = |id: u16| {
+                let found = settings.chunks(6).find(|setting| setting[..2] == id.to_be_bytes());
+                found.map(|setting| u32::from_be_bytes([setting[2], setting[3], setting[4], setting[5]]))
+            };
+            assert_eq!((value(3), value(6)), (Some(MAX_STREAMS), Some(MAX_HEADER_BYTES)));
+        };
+        tokio::select! {
+            () = asking => {}
+            ended = serving => panic!("it ended: {ended:?}"),
         }
     }
 }

@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { connections: 8, per_address: 2, stuck: Duration::from_secs(1) };
+    const SMALL: Bounds = Bounds { connections: 8, per_address: 2, stuck: Duration::from_secs(1) };
 
     /// Answers with zeros, for ever.
     async fn server(stop: &CancellationToken) -> (SocketAddr, impl Future<Output = ()>) {
@@ -198,7 +198,7 @@ mod tests {
                 futures_util::stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[0; 4096]))));
             Ok::<_, Infallible>(Response::new(StreamBody::new(zeros)))
         });
-        (address, serve_within(BOUNDS, listener, service, stop.clone()))
+        (address, serve_within(SMALL, listener, service, stop.clone()))
     }
 
     async fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
@@ -216,6 +216,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_address_has_so_many_connections_and_others_are_served_beside_it() {
+        assert_eq!((BOUNDS.per_address, BOUNDS.connections), (1_024, 2_048));
         let stop = CancellationToken::new();
         let (address, serving) = server(&stop).await;
         let clients = async {
@@ -239,6 +240,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_nothing_of_an_answer_is_cut_and_who_is_slow_is_not() {
+        assert_eq!(BOUNDS.stuck.as_secs(), 120);
         let stop = CancellationToken::new();
         let (address, serving) = server(&stop).await;
         let clients = async {
@@ -247,12 +249,12 @@ mod tests {
             assert!(is_answered(&mut stuck).await && is_answered(&mut slow).await);
             let began = Instant::now();
             let mut scrap = vec![0; 1 << 20];
-            while began.elapsed() < BOUNDS.stuck * 4 {
+            while began.elapsed() < SMALL.stuck * 4 {
                 slow.read_exact(&mut scrap).await.expect("it is slow and served");
-                tokio::time::sleep(BOUNDS.stuck / 10).await;
+                tokio::time::sleep(SMALL.stuck / 10).await;
             }
             let rest = async { while matches!(stuck.read(&mut scrap).await, Ok(count) if count > 0) {} };
-            timeout(BOUNDS.stuck, rest).await.expect("it was cut");
+            timeout(SMALL.stuck, rest).await.expect("it was cut");
         };
         tokio::select! {
             () = clients => {}
