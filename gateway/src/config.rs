@@ -38,6 +38,16 @@ pub struct Limits {
     pub runner_patience: Duration,
     /// A drain sends its viewers away over this long, so that they do not all come back at once.
     pub drain_spread: Duration,
+    /// Viewers who hold a session token and are being admitted, and as many who hold a resume token: a dependency that
+    /// answers slowly to the former must not keep the latter waiting. Each holds a request and a call to the controller.
+    pub max_attaching: usize,
+    /// How long one more waits for its turn before it is refused (503).
+    pub attach_patience: Duration,
+    /// Open sockets. Past it nobody is admitted: another gateway may have room.
+    pub max_sockets: usize,
+    /// Sockets that stay open only to say why they are refused. Anybody may have one, and take half a minute to read it;
+    /// past it a refused upgrade is answered without one.
+    pub max_refusing: usize,
 }
 
 impl Default for Limits {
@@ -51,6 +61,11 @@ impl Default for Limits {
             controller_patience: Duration::from_secs(10),
             runner_patience: Duration::from_secs(75),
             drain_spread: Duration::from_secs(10),
+            max_attaching: 256,
+            attach_patience: Duration::from_secs(2),
+            // Of 64 KiB each when idle, and eight times that when stalled.
+            max_sockets: 10_000,
+            max_refusing: 1_024,
         }
     }
 }

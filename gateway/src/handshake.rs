@@ -1,11 +1,13 @@
 //! The WebSocket handshake on a hyper request (RFC 6455, 4.2). No extension is ever answered.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::{rt::TokioIo, server::conn::auto::upgrade::downcast};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::{attach::Dialect, config::Limits, incoming::Incoming, outgoing::Outgoing};
@@ -14,6 +16,8 @@ use crate::{attach::Dialect, config::Limits, incoming::Incoming, outgoing::Outgo
 const MAX_FRAMED_BYTES: usize = 64 * 1024;
 /// A plain client sends what it has.
 const MAX_PLAIN_BYTES: usize = 1024 * 1024;
+/// How long the answer to a handshake may take to be on its way.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Whether a request wants to become a WebSocket.
 pub(crate) fn is_upgrade<B>(request: &Request<B>) -> bool {
@@ -58,7 +62,8 @@ pub(crate) async fn socket(upgrade: OnUpgrade, dialect: Dialect, limits: &Limits
         Dialect::Framed => MAX_FRAMED_BYTES,
         Dialect::Plain => MAX_PLAIN_BYTES,
     };
-    let parts = downcast::<TokioIo<TcpStream>>(upgrade.await.ok()?).expect("every server here listens on TCP");
+    let upgraded = timeout(UPGRADE_TIMEOUT, upgrade).await.ok()?.ok()?;
+    let parts = downcast::<TokioIo<TcpStream>>(upgraded).expect("every server here listens on TCP");
     let socket = parts.io.into_inner().into_std().and_then(TcpStream::from_std).ok()?;
     let (read, write) = socket.into_split();
     Some((Incoming::new(read, parts.read_buf, limit), Outgoing::new(write, limits.send_timeout)))

@@ -78,10 +78,16 @@ async fn upgrade<B>(gateway: &Arc<Inner>, uid: Option<Uid>, mut request: Request
             debug!(refusal = refused.refusal.problem_type(), "an attach was refused");
             metrics::counter!("podling_gateway_refusals_total", "refusal" => refused.refusal.problem_type())
                 .increment(1);
-            if offer.dialect() == Dialect::Plain {
-                return refused.problem().response();
-            }
-            gateway.sockets.spawn(bridge::refuse(upgraded, refused, gateway.config.limits));
+            let told = match offer.dialect() {
+                Dialect::Plain => None,
+                Dialect::Framed => gateway.crowd.may_refuse(),
+            };
+            let Some(told) = told else { return refused.problem().response() };
+            let limits = gateway.config.limits;
+            gateway.sockets.spawn(async move {
+                bridge::refuse(upgraded, refused, limits).await;
+                drop(told);
+            });
         }
     }
     handshake::switch(&key, offer.selected())
@@ -98,6 +104,7 @@ async fn decide(
     }
     let uid = uid.ok_or(Refusal::NoSuchSession)?;
     let ask = attach::parse(uid, offer, query)?;
+    let _pass = gateway.crowd.enter(&ask.capability, gateway.sockets.len()).await?;
     let admission = admit::admit(gateway, &ask).await?;
     Ok((ask, admission))
 }

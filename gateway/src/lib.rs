@@ -1,11 +1,12 @@
 //! The browser's door: spends one-time tokens and bridges WebSockets to runners. Holds connections, owns no durable
 //! state.
 //!
-//! `http` routes; `attach` parses what a client asks for; `admit` decides, with `verify`, the replay guard and the
+//! `http` routes; `crowd` bounds; `attach` parses what a client asks for; `admit` decides, with `verify`, the replay guard and the
 //! controller; `upstream` is the session's side of an open viewer, through failures; `bridge` is the viewer's, with `incoming` and
 //! `outgoing` as the two directions of its socket. `shard` is the threads that all of these run on.
 
 mod config;
+mod crowd;
 mod http;
 
 mod assets;
@@ -46,7 +47,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 pub use crate::config::{Config, Limits};
-use crate::{controller::Controller, keys::Keys, runner::Runners, shard::Shards};
+use crate::{controller::Controller, crowd::Crowd, keys::Keys, runner::Runners, shard::Shards};
 
 /// One gateway; clones share everything.
 #[derive(Clone)]
@@ -54,6 +55,7 @@ pub struct Gateway(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    pub(crate) crowd: Crowd,
     pub(crate) controller: Controller,
     pub(crate) keys: Keys,
     pub(crate) runners: Runners,
@@ -72,6 +74,7 @@ impl Gateway {
         Ok(Gateway(Arc::new(Inner {
             keys: Keys::new(controller.clone()),
             controller,
+            crowd: Crowd::new(&config.limits),
             config,
             runners: Runners::default(),
             shards: Shards::start()?,

@@ -6,6 +6,7 @@ mod controller;
 mod runner;
 mod world;
 
+mod crowd;
 mod failover;
 mod limits;
 mod live;

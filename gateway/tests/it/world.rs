@@ -81,7 +81,12 @@ impl World {
 
     pub(crate) async fn with(limits: Limits) -> World {
         // Before the key is made, which takes a while: the guard refuses tokens of its own first millisecond.
-        let guard = Arc::new(Guard { memory: MemoryReplayGuard::new(), down: AtomicBool::new(false) });
+        let guard = Arc::new(Guard {
+            memory: MemoryReplayGuard::new(),
+            down: AtomicBool::new(false),
+            hold: watch::Sender::new(false),
+            waiting: watch::Sender::new(0),
+        });
         let directory = tempfile::tempdir().expect("a directory");
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let (uid, session_key, key) = (Uid::new(), SessionKey::random(), SigningKey::generate());
@@ -176,11 +181,22 @@ fn server() -> tonic::transport::Server {
 pub(crate) struct Guard {
     memory: MemoryReplayGuard,
     down: AtomicBool,
+    /// Claims wait while it is held; how many do.
+    hold: watch::Sender<bool>,
+    waiting: watch::Sender<usize>,
 }
 
 impl Guard {
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    pub(crate) fn hold(&self, hold: bool) {
+        self.hold.send_replace(hold);
+    }
+
+    pub(crate) async fn held(&self, count: usize) {
+        until(self.waiting.subscribe(), |waiting| *waiting == count).await;
     }
 }
 
@@ -190,6 +206,9 @@ impl ReplayGuard for Guard {
         if self.down.load(Ordering::SeqCst) {
             return Err(Unavailable("switched off".into()));
         }
+        self.waiting.send_modify(|count| *count += 1);
+        let _ = self.hold.subscribe().wait_for(|hold| !hold).await; // The sender is ours.
+        self.waiting.send_modify(|count| *count -= 1);
         self.memory.claim(id, nonce, life).await
     }
 }
