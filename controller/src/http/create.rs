@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{
     Door, MAX_BODY_BYTES,
     caller::Caller,
+    crowd::Turn,
     openapi::CreateRefusals,
     refusal::Refusal,
     request::{BadBody, CreateSession},
@@ -102,7 +103,13 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", detail));
         }
         let headers = request.headers().clone();
-        let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, state)).await else {
+        let turn = request.extensions().get::<Turn>().cloned();
+        let reading = timeout(BODY_TIME, Bytes::from_request(request, state));
+        let read = match turn {
+            Some(turn) => turn.aside(reading).await?,
+            None => reading.await,
+        };
+        let Ok(body) = read else {
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow-body", "The body took too long to arrive"));
         };
         let bytes = body.map_err(|rejection| unreadable(&rejection))?;

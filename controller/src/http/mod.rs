@@ -59,7 +59,7 @@ pub fn router(door: Door) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(log::Readers::default()))
         .layer(middleware::from_fn(guard::in_time))
-        .layer(middleware::from_fn_with_state(crowd::turnstile(), crowd::in_turn))
+        .layer(middleware::from_fn_with_state(Arc::<crowd::Crowd>::default(), crowd::in_turn))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn_with_state(origins, cors::answer))
         .layer(middleware::from_fn(trace::request))
