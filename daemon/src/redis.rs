@@ -187,6 +187,11 @@ impl Redis {
         }
     }
 
+    /// Whether it answers at all: for `/readyz`.
+    pub async fn answers(&self) -> bool {
+        self.ask::<String>(&cmd("PING")).await.is_ok()
+    }
+
     /// Tells the operator of a Redis that cannot do its work: too old, or one that forgets claims when memory is short.
     pub async fn inspect(&self) {
         let info: InfoDict = match self.ask(&cmd("INFO")).await {
@@ -240,6 +245,7 @@ fn complaints(version: Option<&str>, policy: Option<&str>, max_memory: Option<u6
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tokio::io::AsyncReadExt;
 
     use super::*;
 
@@ -327,9 +333,14 @@ mod tests {
             }
             (near, far) // Open, and nothing is carried any more.
         };
+        let (tell, closed) = tokio::sync::oneshot::channel();
         let links = async {
-            let _dead = link(true).await;
-            link(false).await
+            let (mut near, _far) = link(true).await;
+            let drain = async {
+                near.read_to_end(&mut Vec::new()).await.expect("it is closed, not reset");
+                tell.send(()).expect("it is waited for");
+            };
+            tokio::join!(drain, link(false))
         };
         let asks = async {
             assert_eq!(redis.ask::<String>(&cmd("PING")).await.expect("it answers"), "PONG");
@@ -338,6 +349,7 @@ mod tests {
             assert!(redis.ask::<String>(&cmd("PING")).await.is_err());
             assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
             assert_eq!(redis.ask::<String>(&cmd("PING")).await.expect("on a new link"), "PONG");
+            timeout_at(Instant::now() + ANSWER, closed).await.expect("the dead one is closed").expect("told");
         };
         tokio::select! {
             () = asks => {}
