@@ -10,14 +10,14 @@ use podling_session::{
     replay::{Claim, ReplayGuard},
     token::{Claims, GATEWAY_SLACK},
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 use tracing::{error, warn};
 
 use crate::{
     Inner,
     admitting::Admitting,
-    attach::{Ask, Capability},
+    attach::{Ask, Capability, Dialect},
     controller::{self, Controller},
     verify,
 };
@@ -37,12 +37,30 @@ pub(crate) async fn admit(gateway: &Inner, ask: &Ask) -> Result<Admission, Refus
         Capability::Resume { token } => resume(&gateway.controller, ask.uid, token.clone()).await,
         Capability::Session { token, nonce } => {
             let claims = verify::session_token(token, ask.uid, &gateway.config.issuer, &gateway.keys).await?;
-            let capability = admit_request::Capability::SessionToken(token.clone());
-            let admission = call(&gateway.controller, ask.uid, capability, nonce.to_string()).await?;
-            spend(gateway.config.guard.as_ref(), &claims, *nonce).await?;
-            Ok(admission)
+            if ask.dialect == Dialect::Framed {
+                return fresh(gateway, ask.uid, token, &claims, *nonce).await;
+            }
+            let nonce = gateway.unsettled.take(claims.jti).unwrap_or(*nonce);
+            let admitted = fresh(gateway, ask.uid, token, &claims, nonce).await;
+            if !matches!(admitted, Ok(_) | Err(Refusal::Token)) {
+                gateway.unsettled.keep(claims.jti, nonce, Instant::now() + life(&claims));
+            }
+            admitted
         }
     }
+}
+
+async fn fresh(
+    gateway: &Inner,
+    uid: Uid,
+    token: &str,
+    claims: &Claims,
+    nonce: AttachNonce,
+) -> Result<Admission, Refusal> {
+    let capability = admit_request::Capability::SessionToken(token.to_owned());
+    let admission = call(&gateway.controller, uid, capability, nonce.to_string()).await?;
+    spend(gateway.config.guard.as_ref(), claims, nonce).await?;
+    Ok(admission)
 }
 
 async fn spend(guard: &dyn ReplayGuard, claims: &Claims, nonce: AttachNonce) -> Result<(), Refusal> {

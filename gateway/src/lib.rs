@@ -16,6 +16,7 @@ mod handshake;
 mod admit;
 mod admitting;
 mod keys;
+mod unsettled;
 mod verify;
 
 mod bridge;
@@ -47,7 +48,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 pub use crate::config::{Config, Limits};
-use crate::{controller::Controller, crowd::Crowd, keys::Keys, runner::Runners, shard::Shards};
+use crate::{controller::Controller, crowd::Crowd, keys::Keys, runner::Runners, shard::Shards, unsettled::Unsettled};
 
 /// One gateway; clones share everything.
 #[derive(Clone)]
@@ -58,6 +59,7 @@ pub(crate) struct Inner {
     pub(crate) crowd: Crowd,
     pub(crate) controller: Controller,
     pub(crate) keys: Keys,
+    pub(crate) unsettled: Unsettled,
     pub(crate) runners: Runners,
     pub(crate) shards: Shards,
     pub(crate) sockets: TaskTracker,
@@ -73,6 +75,7 @@ impl Gateway {
         let controller = Controller::new(&config.controller, config.credential.clone());
         Ok(Gateway(Arc::new(Inner {
             keys: Keys::new(controller.clone()),
+            unsettled: Unsettled::default(),
             controller,
             crowd: Crowd::new(&config.limits),
             config,

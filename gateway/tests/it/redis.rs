@@ -27,9 +27,11 @@ async fn door(world: &World, server: &podling_servers::Redis) -> Door {
     world.door(Arc::new(RedisReplayGuard::new(Arc::new(redis)))).await
 }
 
-async fn flush(server: &podling_servers::Redis) {
+async fn tell<T: redis::FromRedisValue>(server: &podling_servers::Redis, words: &[&str]) -> T {
     let redis = Redis::new(&server.url().parse().expect("a URL"), None).expect("no certificates");
-    redis.ask::<String>(&redis::cmd("FLUSHALL")).await.expect("Redis obeys");
+    let mut command = redis::Cmd::new();
+    command.arg(words);
+    redis.ask(&command).await.expect("Redis obeys")
 }
 
 /// How far one of many that hold a token got.
@@ -126,7 +128,7 @@ async fn a_redis_that_forgot_a_claim_opens_nothing_to_another_nonce() {
     let resume = first.take_resume().await;
     assert!(first.output().await.is_ok());
     for nonce in [Some(AttachNonce::random()), None] {
-        flush(&server).await;
+        tell::<()>(&server, &["FLUSHALL"]).await;
         assert_eq!(redeem(&other, &world, &token, nonce).await, Outcome::Refused);
     }
     assert_eq!(*world.runner.accepted.borrow(), 1, "never a second stream");
@@ -193,5 +195,24 @@ async fn while_redis_is_down_only_new_attaches_fail_and_they_work_within_5_s_of_
         }
         attaches_within(Duration::from_secs(5), &door, &world).await;
         (stays, resume) = attached_at(&door, &world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_503_of_a_stopped_redis_spends_no_token_of_either_kind_of_client() {
+    let (world, server) = (World::start().await, podling_servers::Redis::start());
+    world.log.say("hello");
+    let door = door(&world, &server).await;
+    assert_eq!(redeem(&door, &world, &world.token(), None).await, Outcome::Attached, "the connection stands");
+    for nonce in [None, Some(AttachNonce::random())] {
+        let claims = world.claims();
+        let token = world.key.sign(&claims);
+        server.pause();
+        assert_eq!(redeem(&door, &world, &token, nonce).await, Outcome::Unavailable);
+        server.resume();
+        // It stands in what Redis had been sent before it stopped.
+        while !tell::<bool>(&server, &["EXISTS", &format!("token:{}", claims.jti)]).await {}
+        assert_eq!(redeem(&door, &world, &token, nonce).await, Outcome::Attached);
+        assert_eq!(redeem(&door, &world, &token, None).await, Outcome::Refused);
     }
 }
