@@ -7,6 +7,7 @@ mod runner;
 mod world;
 
 mod crowd;
+mod drain;
 mod failover;
 mod limits;
 mod live;
