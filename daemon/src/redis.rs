@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
 /// How long a command may take, connecting included. Callers promise an answer within a second, and have more to do.
-pub const ANSWER: Duration = Duration::from_millis(700);
+pub const ANSWER: Duration = Duration::from_millis(500);
 /// The first Redis that knows `SET … NX GET`.
 const OLDEST_VERSION: u32 = 7;
 
