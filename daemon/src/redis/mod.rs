@@ -4,134 +4,25 @@
 //! What is kept here must not be forgotten early, so a Redis that evicts keys is complained of at start. It is not
 //! refused: it may be down at start as well, and the settings of a managed one change behind our back.
 
-use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+mod args;
 
-use anyhow::{Context, ensure};
+use std::{io, sync::Arc, time::Duration};
+
 use arc_swap::ArcSwap;
-use clap::{
-    Args, Command, Error,
-    builder::{TypedValueParser, ValueParserFactory},
-    error::ErrorKind,
-};
 use redis::{
-    Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue, InfoDict, IntoConnectionInfo, RedisError, RedisResult,
-    TlsCertificates,
+    Client, Cmd, FromRedisValue, InfoDict, RedisError, RedisResult, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
     cmd,
 };
-use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
+
+pub use self::args::{InvalidRedisUrl, RedisArgs, RedisUrl};
 
 /// How long a command may take, connecting included. Callers promise an answer within a second, and have more to do.
 pub const ANSWER: Duration = Duration::from_millis(500);
 /// The first Redis that knows `SET … NX GET`.
 const OLDEST_VERSION: u32 = 7;
-
-/// Where Redis is.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Redis")]
-pub struct RedisArgs {
-    /// The Redis (7.0 or later) that gateways and controllers share: `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or
-    /// `rediss://` for TLS. A password belongs in the environment, where other users cannot read it. Default: none,
-    /// for a controller and a gateway that are alone
-    #[arg(long, env = "PODLING_REDIS", value_name = "URL", hide_env_values = true)]
-    pub redis: Option<RedisUrl>,
-
-    /// The certificates (PEM) of the authorities that Redis' own may come from. Default: those of the system
-    #[arg(long, env = "PODLING_REDIS_CA", value_name = "FILE", requires = "redis")]
-    pub redis_ca: Option<PathBuf>,
-}
-
-/// A URL that Redis can be reached by. Holds a password, and so shows only host and port.
-#[derive(Clone)]
-pub struct RedisUrl {
-    text: SecretString,
-    address: ConnectionAddr,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a URL of Redis: redis://[USER:PASSWORD@]HOST[:PORT][/DB] or rediss://")]
-pub struct InvalidRedisUrl;
-
-impl FromStr for RedisUrl {
-    type Err = InvalidRedisUrl;
-
-    fn from_str(text: &str) -> Result<RedisUrl, InvalidRedisUrl> {
-        let info = text.into_connection_info().map_err(|_| InvalidRedisUrl)?;
-        match info.addr() {
-            // TLS that trusts anybody hides from the operator that it protects nothing.
-            ConnectionAddr::TcpTls { insecure: true, .. } => Err(InvalidRedisUrl),
-            address => Ok(RedisUrl { text: text.into(), address: address.clone() }),
-        }
-    }
-}
-
-impl RedisUrl {
-    fn is_tls(&self) -> bool {
-        matches!(self.address, ConnectionAddr::TcpTls { .. })
-    }
-
-    fn info(&self) -> RedisResult<ConnectionInfo> {
-        self.text.expose_secret().into_connection_info()
-    }
-}
-
-impl fmt::Display for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.address)
-    }
-}
-
-impl fmt::Debug for RedisUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RedisUrl({})", self.address)
-    }
-}
-
-/// Reads the URL for the command line, whose own errors would repeat it, password included.
-#[derive(Clone)]
-pub struct RedisUrlParser;
-
-impl ValueParserFactory for RedisUrl {
-    type Parser = RedisUrlParser;
-
-    fn value_parser() -> RedisUrlParser {
-        RedisUrlParser
-    }
-}
-
-impl TypedValueParser for RedisUrlParser {
-    type Value = RedisUrl;
-
-    fn parse_ref(
-        &self,
-        command: &Command,
-        _: Option<&clap::Arg>,
-        value: &std::ffi::OsStr,
-    ) -> Result<RedisUrl, clap::Error> {
-        let url = value.to_str().ok_or(InvalidRedisUrl).and_then(str::parse);
-        url.map_err(|error| Error::raw(ErrorKind::ValueValidation, format!("--redis is {error}\n")).with_cmd(command))
-    }
-}
-
-impl RedisArgs {
-    /// The shared connection, which is made at its first use: Redis may start later. `None` where no URL was given.
-    /// Within a runtime only.
-    ///
-    /// # Errors
-    /// When the file of certificates cannot be used.
-    pub fn open(&self) -> anyhow::Result<Option<Arc<Redis>>> {
-        let RedisArgs { redis, redis_ca } = self;
-        let Some(url) = redis else { return Ok(None) };
-        let ca = redis_ca.as_ref().map(|file| {
-            ensure!(url.is_tls(), "--redis-ca needs a URL that begins with rediss://");
-            std::fs::read(file).with_context(|| format!("--redis-ca: {} cannot be read", file.display()))
-        });
-        let redis = Redis::new(url, ca.transpose()?).context("Redis cannot be used")?;
-        Ok(Some(Arc::new(redis)))
-    }
-}
 
 /// One Redis. Callers share its connection, which carries their commands side by side.
 pub struct Redis {
@@ -244,42 +135,9 @@ fn complaints(version: Option<&str>, policy: Option<&str>, max_memory: Option<u6
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use tokio::io::AsyncReadExt;
 
     use super::*;
-
-    #[derive(Debug, Parser)]
-    struct Whole {
-        #[command(flatten)]
-        args: RedisArgs,
-    }
-
-    fn parse(words: &[&str]) -> Result<RedisArgs, clap::Error> {
-        Whole::try_parse_from(["podling"].iter().chain(words)).map(|whole| whole.args)
-    }
-
-    #[test]
-    fn a_password_is_shown_nowhere() {
-        let args = parse(&["--redis", "rediss://ann:s3cret@example.org:7000/2"]).expect("valid");
-        let url = args.redis.as_ref().expect("given");
-        let shown = format!("{args:?} {url} {url:?}");
-        assert!(shown.contains("example.org:7000") && !shown.contains("s3cret") && !shown.contains("ann"), "{shown}");
-        for wrong in ["http://ann:s3cret@example.org", "rediss://ann:s3cret@example.org/#insecure", "ann:s3cret"] {
-            let error = parse(&["--redis", wrong]).expect_err("refused").to_string();
-            assert!(error.contains("--redis") && !error.contains("s3cret"), "{error}");
-        }
-    }
-
-    #[tokio::test]
-    async fn an_own_authority_needs_tls_and_a_file_that_is_there() {
-        assert!(parse(&["--redis-ca", "ca.pem"]).is_err());
-        for url in ["redis://localhost", "rediss://localhost"] {
-            let args = parse(&["--redis", url, "--redis-ca", "/nowhere/ca.pem"]).expect("valid");
-            assert!(args.open().is_err(), "{url}");
-        }
-        assert!(parse(&[]).expect("nothing is required").open().expect("none").is_none());
-    }
 
     #[test]
     fn a_redis_that_forgets_or_is_too_old_is_complained_of() {
@@ -297,21 +155,17 @@ mod tests {
     #[tokio::test]
     async fn tls_with_an_own_authority_and_a_password_is_spoken_and_neither_is_skipped() {
         let server = podling_servers::Redis::start_with_tls_and_password();
-        let folder = tempfile::tempdir().expect("a folder");
-        let (own, other) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
-        std::fs::write(&own, server.ca_pem()).expect("room");
         let stranger = podling_servers::Redis::start_with_tls_and_password();
-        std::fs::write(&other, stranger.ca_pem()).expect("room");
-        let ping = async |url: String, ca: &PathBuf| {
-            let args = parse(&["--redis", &url, "--redis-ca", ca.to_str().expect("text")]).expect("valid");
-            let redis = args.open().expect("readable").expect("given");
+        let (own, other) = (server.ca_pem(), stranger.ca_pem());
+        let ping = async |url: String, ca: &str| {
+            let redis = Redis::new(&url.parse().expect("a URL"), Some(ca.into())).expect("certificates");
             redis.ask::<String>(&cmd("PING")).await
         };
-        assert_eq!(ping(server.url(), &own).await.expect("it answers"), "PONG");
-        assert!(ping(server.url(), &other).await.is_err(), "another authority");
+        assert_eq!(ping(server.url(), own).await.expect("it answers"), "PONG");
+        assert!(ping(server.url(), other).await.is_err(), "another authority");
         let password = server.password().expect("it has one");
         for wrong in ["wrong", ""] {
-            let error = ping(server.url().replace(password, wrong), &own).await.expect_err("no password");
+            let error = ping(server.url().replace(password, wrong), own).await.expect_err("no password");
             assert!(!format!("{error} {error:?}").contains(password));
         }
     }
