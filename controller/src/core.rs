@@ -12,7 +12,7 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::{grpc::orders::Orders, logs::Logs, seal::Seal};
+use crate::{beats::Beats, grpc::orders::Orders, logs::Logs, seal::Seal};
 
 /// The composition of one controller. Cheap to share: clones point to the same.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Core {
     pub logs: Arc<Logs>,
     /// The control streams of runners that are open here.
     pub orders: Arc<Orders>,
+    /// The heartbeats that came in here and are to be stored.
+    pub beats: Arc<Beats>,
     pub settings: Arc<Settings>,
 }
 

@@ -10,6 +10,7 @@ pub mod run;
 pub mod grpc;
 pub mod http;
 
+pub mod beats;
 pub mod logs;
 pub mod pool;
 pub mod reaper;

@@ -16,6 +16,7 @@ use podling_session::{
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use crate::{core::Core, work::SETTLE};
 
@@ -23,6 +24,9 @@ use crate::{core::Core, work::SETTLE};
 const TICK: Duration = Duration::from_secs(1);
 /// A runner that is not heard for so long is lost.
 const SILENCE: Duration = Duration::from_secs(60);
+/// The name of the lease under which one controller sweeps for all, and how long another waits when it dies.
+const LEASE: &str = "reaper";
+const LEASE_SPAN: Duration = Duration::from_secs(5);
 /// How long one look may take before the next is due anyway.
 const PASS: Duration = Duration::from_secs(20);
 
@@ -38,15 +42,16 @@ enum ReapError {
 pub async fn run(core: Core, stop: CancellationToken) {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let holder = Uuid::new_v4().to_string();
     loop {
         let sweeps = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             () = core.launcher.changed() => false,
             _ = tick.tick() => true,
         };
         let pass = async {
-            if sweeps {
+            if sweeps && core.system.lead(LEASE, &holder, LEASE_SPAN).await? {
                 sweep(&core).await?;
             }
             reconcile(&core).await
@@ -56,6 +61,10 @@ pub async fn run(core: Core, stop: CancellationToken) {
             Ok(Err(error)) => warn!(error = &error as &dyn std::error::Error, "the reaper could not finish its round"),
             Err(_) => warn!("the reaper's round took too long"),
         }
+    }
+    // Another controller goes on at once; without this, when the lease runs out.
+    if let Ok(Err(error)) = timeout(LEASE_SPAN, core.system.resign(LEASE, &holder)).await {
+        debug!(%error, "the reaper's lease was not given up");
     }
 }
 

@@ -28,6 +28,7 @@ use url::Url;
 
 use crate::{
     args::{ControllerArgs, IsolationMode},
+    beats,
     core::{Core, Settings},
     data_dir::DataDir,
     grpc::orders::Orders,
@@ -117,6 +118,7 @@ impl Controller {
             seal,
             logs: Arc::new(Logs::in_directory(&data.blobs()).context("the directory of blobs cannot be used")?),
             orders: Arc::new(Orders::default()),
+            beats: Arc::default(),
             settings: Arc::new(settings(args, bound, default_creates_per_minute)?),
         };
         let pool = Pool::start(core.clone()).await.context("the pool of warm runners cannot be made")?;
@@ -128,6 +130,7 @@ impl Controller {
         tasks.spawn(async move { serve.await.context("the control socket failed") });
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));
         tasks.spawn(ending(reaper::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
         let (filling, filled) = (stop.clone(), Arc::clone(&pool));
         tasks.spawn(ending(async move { filled.run(filling).await }));
         let forgetting = stop.clone();

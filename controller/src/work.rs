@@ -14,7 +14,7 @@ use podling_session::{
     phase::{End, EndReason, Phase, Stage},
     session::Session,
     spec::Limits,
-    store::{StoreError, Work},
+    store::{Claim, StoreError, Work},
 };
 use tokio::{
     task::JoinSet,
@@ -89,8 +89,8 @@ pub async fn run(core: Core, stop: CancellationToken) {
 async fn claim(core: &Core, under_way: &mut JoinSet<Rest>) {
     while under_way.len() < AT_ONCE {
         match timeout(STEP, core.system.claim_work(LEASE)).await {
-            Ok(Ok(Some(work))) => {
-                under_way.spawn(perform(core.clone(), work));
+            Ok(Ok(Some(claim))) => {
+                under_way.spawn(perform(core.clone(), claim));
             }
             Ok(Ok(None)) => return,
             Ok(Err(error)) => return warn!(%error, "work could not be claimed"),
@@ -99,7 +99,7 @@ async fn claim(core: &Core, under_way: &mut JoinSet<Rest>) {
     }
 }
 
-async fn perform(core: Core, work: Work) -> Rest {
+async fn perform(core: Core, Claim { work, token }: Claim) -> Rest {
     let (begun, kind, uid) = (Instant::now(), kind(&work), work.session().uid);
     let rest = match timeout(STEP, step(&core, &work)).await {
         Ok(Ok(rest)) => rest,
@@ -116,7 +116,7 @@ async fn perform(core: Core, work: Work) -> Rest {
     };
     histogram!("podling_work_seconds", "work" => kind).record(begun.elapsed());
     if let Rest::Again(after) = rest
-        && let Ok(Err(error)) = timeout(STEP, core.system.yield_work(uid, after)).await
+        && let Ok(Err(error)) = timeout(STEP, core.system.yield_work(uid, token, after)).await
     {
         warn!(session.id = %uid, %error, "the lease on session {uid} could not be given back"); // It runs out.
     }

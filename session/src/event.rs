@@ -14,3 +14,18 @@ pub struct Event {
     /// One sentence; never a secret, a token or terminal data.
     pub detail: String,
 }
+
+/// A place in the order of all events. The first is before all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The transaction that wrote the event; zero in a store that has one at a time.
+    pub transaction: u64,
+    pub row: u64,
+}
+
+/// What happened since a cursor, and the cursor to ask with next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    pub events: Vec<Event>,
+    pub next: Cursor,
+}

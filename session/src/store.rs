@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    event::Event,
+    event::{Cursor, Event, Feed},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     log::SegmentHash,
     phase::{End, Stage},
@@ -185,6 +185,17 @@ impl Work {
     }
 }
 
+/// Names one claim of work: whoever has lost its lease cannot give back another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseToken(pub i64);
+
+/// Work, leased.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub work: Work,
+    pub token: LeaseToken,
+}
+
 /// A held session, and what the launcher calls its runner, or will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -224,10 +235,16 @@ pub trait SystemStore: Send + Sync {
     async fn sealed(&self, uid: Uid) -> Result<Option<Sealed>, StoreError>;
 
     /// Leases the session whose work is due first: nobody else gets it for `lease`. Wakes again when the lease runs out.
-    async fn claim_work(&self, lease: Duration) -> Result<Option<Work>, StoreError>;
+    async fn claim_work(&self, lease: Duration) -> Result<Option<Claim>, StoreError>;
 
-    /// Gives the lease back; work that is still open is due again after `again`.
-    async fn yield_work(&self, uid: Uid, again: Duration) -> Result<(), StoreError>;
+    /// Gives the lease back; work that is still open is due again after `again`. A lease that was lost stays another's.
+    async fn yield_work(&self, uid: Uid, token: LeaseToken, again: Duration) -> Result<(), StoreError>;
+
+    /// Whether `holder` does, for `span` from now, what one controller does for all. Asked again in time it stays so.
+    async fn lead(&self, name: &str, holder: &str, span: Duration) -> Result<bool, StoreError>;
+
+    /// Gives up what [`SystemStore::lead`] gave: the next who asks has it.
+    async fn resign(&self, name: &str, holder: &str) -> Result<(), StoreError>;
 
     /// Pending becomes Starting{scheduling} and the runner's row is written, under the launch name of the incarnation.
     /// A session that was parted from a runner gets this one. `false` when it needs none any more.
@@ -270,9 +287,9 @@ pub trait SystemStore: Send + Sync {
     /// Where the log of an incarnation ended.
     async fn log_end(&self, life: Incarnation, end: u64) -> Result<(), StoreError>;
 
-    /// A heartbeat: activity, viewers and log end of the session. `false` when the session has ended or lives on in
-    /// another incarnation, whereupon the runner is told to stop.
-    async fn beat(&self, life: Incarnation, beat: Beat) -> Result<bool, StoreError>;
+    /// Heartbeats, at most one of each: activity, viewers and log end of their sessions. Those whose session has ended
+    /// or lives on in another incarnation, whereupon their runners are told to stop.
+    async fn beats(&self, beats: &[(Incarnation, Beat)]) -> Result<Vec<Incarnation>, StoreError>;
 
     /// Adds a segment; the same segment again changes nothing. `first_kept` is the first offset that is still kept.
     async fn add_segment(&self, life: Incarnation, segment: SegmentRow, first_kept: u64) -> Result<(), StoreError>;
@@ -296,6 +313,10 @@ pub trait SystemStore: Send + Sync {
 
     /// Events of a session after `sequence`.
     async fn events(&self, uid: Uid, after: u64) -> Result<Vec<Event>, StoreError>;
+
+    /// Events of all sessions after the cursor, in an order that no event joins late: those of transactions that are
+    /// older than every one still running. At most `limit`.
+    async fn feed(&self, after: Cursor, limit: u32) -> Result<Feed, StoreError>;
 
     /// Returns when work may be due or a session may have changed. A hint: callers poll as well.
     async fn changed(&self);

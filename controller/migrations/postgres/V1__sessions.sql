@@ -82,17 +82,17 @@ CREATE TABLE segments (
 );
 
 CREATE TABLE events (
-    cursor      bigint GENERATED ALWAYS AS IDENTITY,
+    cursor   bigint GENERATED ALWAYS AS IDENTITY,
     -- Rows are numbered when they are written and seen when they are committed: a reader that goes by the number alone
     -- passes those that come late. Of transactions it knows which may still come.
-    transaction xid8   NOT NULL DEFAULT pg_current_xact_id(),
-    uid         uuid   NOT NULL REFERENCES sessions (uid) ON DELETE CASCADE,
+    xact     xid8   NOT NULL DEFAULT pg_current_xact_id(),
+    uid      uuid   NOT NULL REFERENCES sessions (uid) ON DELETE CASCADE,
     -- From 1, without gaps.
-    sequence    bigint NOT NULL,
-    at          bigint NOT NULL,
-    kind        text   NOT NULL,
-    detail      text   NOT NULL,
-    PRIMARY KEY (transaction, cursor),
+    sequence bigint NOT NULL,
+    at       bigint NOT NULL,
+    kind     text   NOT NULL,
+    detail   text   NOT NULL,
+    PRIMARY KEY (xact, cursor),
     UNIQUE (uid, sequence)
 );
 

@@ -106,14 +106,7 @@ impl Control {
                 beat()
             });
         };
-        let goes_on = match self.core.system.beat(life, told(heartbeat)).await {
-            Ok(goes_on) => goes_on,
-            Err(error) => {
-                // A store that is down ends no session: the runner hears from us, and goes on.
-                warn!(%error, "the heartbeat of session {} was not stored", life.uid);
-                true
-            }
-        };
+        let goes_on = self.core.beats.tell(life, told(heartbeat));
         if goes_on || self.stopped {
             return beat();
         }

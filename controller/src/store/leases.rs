@@ -10,7 +10,7 @@ use podling_session::{
     id::{Incarnation, Uid},
     phase::Phase,
     session::Session,
-    store::{Held, Work},
+    store::{Claim, Held, LeaseToken, Work},
 };
 
 use super::{
@@ -29,15 +29,17 @@ pub(super) async fn void_all(tx: &Tx<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) async fn claim(tx: &Tx<'_>, lease: Duration) -> Result<Option<Work>, Error> {
+/// The token is the time when the lease runs out: a later claim of the same session has a later one.
+pub(super) async fn claim(tx: &Tx<'_>, lease: Duration) -> Result<Option<Claim>, Error> {
     let sql = format!(
         "UPDATE sessions SET lease_until = $2, due_at = $2 WHERE uid = ( \
         SELECT uid FROM sessions WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) \
         ORDER BY due_at, uid LIMIT 1 {}) RETURNING {SESSION}",
         tx.skip_locked()
     );
-    let claimed = tx.first(&sql, values![tx.now(), tx.now() + millis(lease)], row::session).await?;
-    claimed.map(work).transpose()
+    let until = tx.now() + millis(lease);
+    let claimed = tx.first(&sql, values![tx.now(), until], row::session).await?;
+    claimed.map(|session| Ok(Claim { work: work(session)?, token: LeaseToken(until) })).transpose()
 }
 
 fn work(session: Session) -> Result<Work, Error> {
@@ -48,10 +50,11 @@ fn work(session: Session) -> Result<Work, Error> {
     }
 }
 
-pub(super) async fn give_back(tx: &Tx<'_>, uid: Uid, again: Duration) -> Result<(), Error> {
+pub(super) async fn give_back(tx: &Tx<'_>, uid: Uid, token: LeaseToken, again: Duration) -> Result<(), Error> {
     let sql = "UPDATE sessions SET due_at = CASE WHEN due_at = lease_until THEN $2 ELSE due_at END, lease_until = NULL \
-        WHERE uid = $1 AND lease_until IS NOT NULL RETURNING due_at";
-    let due: Option<i64> = tx.first(sql, values![uid, tx.now() + millis(again)], |row| row.get("due_at")).await?;
+        WHERE uid = $1 AND lease_until = $3 RETURNING due_at";
+    let due: Option<i64> =
+        tx.first(sql, values![uid, tx.now() + millis(again), token.0], |row| row.get("due_at")).await?;
     if due.is_some_and(|due| due <= tx.now()) {
         tx.changed();
     }

@@ -3,10 +3,12 @@
 //! There are two databases and one set of statements. A statement decides every race itself, in words that both
 //! databases speak: a precondition stands in the `WHERE` of the statement that acts on it. What differs stands in [`tx`].
 
+mod beats;
 mod clock;
 mod error;
 mod events;
 mod keys;
+mod leaders;
 mod leases;
 mod phases;
 pub mod postgres;

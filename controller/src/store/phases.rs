@@ -4,11 +4,10 @@ use podling_session::{
     id::{Incarnation, RunnerId, Uid},
     phase::{End, Stage},
     session::{Isolation, Session},
-    store::{Beat, Sealed},
+    store::Sealed,
 };
 
 use super::{
-    clock::millis,
     error::Error,
     leases,
     row::{self, SESSION},
@@ -110,22 +109,6 @@ pub(super) async fn log_end(tx: &Tx<'_>, life: Incarnation, end: u64) -> Result<
         tx.changed();
     }
     Ok(())
-}
-
-pub(super) async fn beat(tx: &Tx<'_>, life: Incarnation, beat: Beat) -> Result<bool, Error> {
-    // Activity and log end only go forward: beats may come late, and over another connection than those before.
-    let sql = "UPDATE sessions SET viewers = $3, \
-        last_activity_at = CASE WHEN last_activity_at < $4 THEN $4 ELSE last_activity_at END, \
-        log_end = CASE WHEN log_end < $5 THEN $5 ELSE log_end END \
-        WHERE uid = $1 AND incarnation = $2 AND phase <> 'ended'";
-    let active = tx.now() - millis(beat.idle_for);
-    let values = values![life.uid, life.number, beat.viewers, active, beat.log_end];
-    if tx.execute(sql, values).await? == 0 {
-        return Ok(false);
-    }
-    let sql = "UPDATE runners SET seen_at = $3 WHERE uid = $1 AND incarnation = $2";
-    tx.execute(sql, values![life.uid, life.number, tx.now()]).await?;
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -5,21 +5,21 @@ use std::{pin::Pin, time::Duration};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_session::{
-    event::Event,
+    event::{Cursor, Event, Feed},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     phase::{End, Stage},
     principal::{Owner, Role},
     session::{Isolation, Session},
     store::{
-        Beat, Created, Filter, Held, KeyRow, NewSession, Page, PrincipalStore, RunnerRow, Sealed, SegmentRow,
-        SessionStore, StoreError, Swept, SystemStore, Waiting, Work,
+        Beat, Claim, Created, Filter, Held, KeyRow, LeaseToken, NewSession, Page, PrincipalStore, RunnerRow, Sealed,
+        SegmentRow, SessionStore, StoreError, Swept, SystemStore, Waiting,
     },
 };
 
 use super::{
-    Engine, Store,
+    Engine, Store, beats,
     clock::{millis, timestamp},
-    events, keys, leases, phases, runners, segments, sessions, sweep,
+    events, keys, leaders, leases, phases, runners, segments, sessions, sweep,
     tx::{Kind, Tx},
 };
 
@@ -71,12 +71,22 @@ impl SystemStore for Store {
         self.look(async move |tx: &Tx<'_>| phases::sealed(tx, uid).await).await
     }
 
-    async fn claim_work(&self, lease: Duration) -> Result<Option<Work>, StoreError> {
+    async fn claim_work(&self, lease: Duration) -> Result<Option<Claim>, StoreError> {
         self.hint(async move |tx: &Tx<'_>| leases::claim(tx, lease).await).await
     }
 
-    async fn yield_work(&self, uid: Uid, again: Duration) -> Result<(), StoreError> {
-        self.hint(async move |tx: &Tx<'_>| leases::give_back(tx, uid, again).await).await
+    async fn yield_work(&self, uid: Uid, token: LeaseToken, again: Duration) -> Result<(), StoreError> {
+        self.hint(async move |tx: &Tx<'_>| leases::give_back(tx, uid, token, again).await).await
+    }
+
+    async fn lead(&self, name: &str, holder: &str, span: Duration) -> Result<bool, StoreError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.hint(async move |tx: &Tx<'_>| leaders::lead(tx, &name, &holder, span).await).await
+    }
+
+    async fn resign(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        let (name, holder) = (name.to_owned(), holder.to_owned());
+        self.hint(async move |tx: &Tx<'_>| leaders::resign(tx, &name, &holder).await).await
     }
 
     async fn launched(&self, life: Incarnation, runner: RunnerId) -> Result<bool, StoreError> {
@@ -139,8 +149,9 @@ impl SystemStore for Store {
         self.hint(async move |tx: &Tx<'_>| phases::log_end(tx, life, end).await).await
     }
 
-    async fn beat(&self, life: Incarnation, beat: Beat) -> Result<bool, StoreError> {
-        self.hint(async move |tx: &Tx<'_>| phases::beat(tx, life, beat).await).await
+    async fn beats(&self, beats: &[(Incarnation, Beat)]) -> Result<Vec<Incarnation>, StoreError> {
+        let told = beats.to_owned();
+        self.hint(async move |tx: &Tx<'_>| beats::write(tx, &told).await).await
     }
 
     async fn add_segment(&self, life: Incarnation, segment: SegmentRow, first_kept: u64) -> Result<(), StoreError> {
@@ -171,6 +182,10 @@ impl SystemStore for Store {
 
     async fn events(&self, uid: Uid, after: u64) -> Result<Vec<Event>, StoreError> {
         self.look(async move |tx: &Tx<'_>| events::after(tx, uid, after).await).await
+    }
+
+    async fn feed(&self, after: Cursor, limit: u32) -> Result<Feed, StoreError> {
+        self.look(async move |tx: &Tx<'_>| events::feed(tx, after, limit).await).await
     }
 
     /// Heard from the call on, and not only from the first poll: made before a caller reads, it misses nothing that

@@ -37,6 +37,13 @@ pub(super) enum Connection<'c> {
     Postgres(&'c deadpool_postgres::Client),
 }
 
+/// In which words a statement is written, where no words are both databases'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
 /// An open transaction.
 pub(super) struct Tx<'c> {
     connection: Connection<'c>,
@@ -53,6 +60,13 @@ impl<'c> Tx<'c> {
     /// One time for all that the transaction does, in milliseconds.
     pub(super) fn now(&self) -> i64 {
         self.now.expect("only a transaction of `Kind::Look` has no time, and asks for none")
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.connection {
+            Connection::Sqlite(_) => Dialect::Sqlite,
+            Connection::Postgres(_) => Dialect::Postgres,
+        }
     }
 
     /// Nothing of this transaction is to stay: it has an outcome, and that is a refusal.
@@ -76,9 +90,9 @@ impl<'c> Tx<'c> {
     /// Ends a `SELECT` of rows that this transaction is about to change: those that another one is changing are left
     /// to it. SQLite has one transaction at a time.
     pub(super) fn skip_locked(&self) -> &'static str {
-        match self.connection {
-            Connection::Sqlite(_) => "",
-            Connection::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+        match self.dialect() {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => "FOR UPDATE SKIP LOCKED",
         }
     }
 

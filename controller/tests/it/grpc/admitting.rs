@@ -115,7 +115,7 @@ async fn a_full_session_takes_no_new_viewer_but_those_that_come_back() {
     let world = World::start().await;
     let session = running(&world).await;
     let full = Beat { idle_for: Duration::ZERO, viewers: 3, log_end: 0 };
-    assert!(world.store.beat(session.life(), full).await.expect("the store answers"));
+    assert_eq!(world.store.beats(&[(session.life(), full)]).await.expect("the store answers"), []);
     assert_eq!(code(world.admit(session.uid, token(&world, &session).await).await), Code::ResourceExhausted);
     let resume = Resume {
         session: session.uid,

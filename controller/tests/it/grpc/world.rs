@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_controller::{
+    beats,
     core::{Core, Settings},
     grpc::{self, orders::Orders},
     limit::MemoryRateLimiter,
@@ -58,6 +59,7 @@ pub(crate) struct World {
     pub(crate) channel: Channel,
     pub(crate) stop: CancellationToken,
     servers: JoinSet<()>,
+    _beats: JoinSet<()>,
 }
 
 impl Drop for World {
@@ -79,7 +81,9 @@ impl World {
         let serving = podling_daemon::grpc::serve(listener, router, stop.clone());
         servers.spawn(async move { serving.await.expect("it serves until it is stopped") });
         let channel = Route::from(socket).connect().await.expect("a connection");
-        World { core, store, directory, channel, stop, servers }
+        let mut writing = JoinSet::new();
+        writing.spawn(beats::run(core.clone(), stop.clone()));
+        World { core, store, directory, channel, stop, servers, _beats: writing }
     }
 
     /// Whether all calls end within the time given, once the doors close.
@@ -219,6 +223,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         seal: Arc::new(Seal::new(&[7; 32])),
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
         orders: Arc::new(Orders::default()),
+        beats: Arc::default(),
         settings: Arc::new(settings()),
     }
 }

@@ -151,6 +151,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
         seal: Arc::new(Seal::new(&[7; 32])),
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
         orders: Arc::new(Orders::default()),
+        beats: Arc::default(),
         settings: Arc::new(settings(base)),
     }
 }

@@ -1,11 +1,14 @@
 //! The life of a session, told by its runner.
 
 use podling_session::{
+    event::Cursor,
     id::Incarnation,
     phase::{End, EndReason, Phase, Stage},
     session::{Isolation, LogRange},
     store::{Beat, SegmentRow},
 };
+
+use tokio::time::Instant;
 
 use super::world::*;
 
@@ -49,7 +52,7 @@ pub(crate) async fn another_incarnation_changes_nothing(world: impl World) {
     assert!(!store.stage(other, Stage::Installing).await.expect("the store answers"));
     assert!(!store.running(other, Isolation::Full).await.expect("the store answers"));
     assert!(!store.end(other, &stopped()).await.expect("the store answers"));
-    assert!(!store.beat(other, quiet(SECOND)).await.expect("the store answers"));
+    assert!(!beat(&world, other, quiet(SECOND)).await);
     assert!(!store.release(other).await.expect("the store answers"));
     store.log_end(other, 9).await.expect("the store answers");
     assert_eq!(find(&world, made.life()).await, made);
@@ -74,23 +77,22 @@ pub(crate) async fn an_end_keeps_its_own_words(world: impl World) {
 }
 
 pub(crate) async fn a_beat_moves_activity_forward_only(world: impl World) {
-    let store = world.store();
     let made = run(&world, new()).await;
     let life = made.life();
     world.advance(MINUTE);
-    assert!(store.beat(life, quiet(10 * SECOND)).await.expect("the store answers"));
+    assert!(beat(&world, life, quiet(10 * SECOND)).await);
     let active = find(&world, life).await.last_activity_at;
     assert!(active > made.last_activity_at);
-    assert!(store.beat(life, quiet(HOUR)).await.expect("the store answers"));
+    assert!(beat(&world, life, quiet(HOUR)).await);
     assert_eq!(find(&world, life).await.last_activity_at, active);
 }
 
 pub(crate) async fn a_beat_tells_viewers_and_log(world: impl World) {
     let store = world.store();
     let life = run(&world, new()).await.life();
-    let beat = |viewers, log_end| Beat { idle_for: SECOND, viewers, log_end };
-    assert!(store.beat(life, beat(3, 500)).await.expect("the store answers"));
-    assert!(store.beat(life, beat(1, 400)).await.expect("the store answers"));
+    let told = |viewers, log_end| Beat { idle_for: SECOND, viewers, log_end };
+    assert!(beat(&world, life, told(3, 500)).await);
+    assert!(beat(&world, life, told(1, 400)).await);
     let session = find(&world, life).await;
     assert_eq!((session.viewers, session.log), (1, LogRange { first: 0, end: 500 }));
     // What the runner could store in the end may be less than it had said.
@@ -102,7 +104,7 @@ pub(crate) async fn a_runner_of_an_ended_session_is_told(world: impl World) {
     let life = run(&world, new()).await.life();
     assert!(end(&world, life).await);
     let before = find(&world, life).await;
-    assert!(!world.store().beat(life, quiet(SECOND)).await.expect("the store answers"));
+    assert!(!beat(&world, life, quiet(SECOND)).await);
     assert_eq!(find(&world, life).await, before);
 }
 
@@ -191,4 +193,46 @@ pub(crate) async fn events_are_numbered_without_gaps(world: impl World) {
     assert!(events.iter().zip(1..).all(|(event, number)| event.sequence == number));
     let tail = store.events(made.uid, 5).await.expect("the store answers");
     assert_eq!(tail, events[5..]);
+}
+
+pub(crate) async fn of_many_beats_those_that_do_not_go_on_are_named(world: impl World) {
+    let mut beats = Vec::new();
+    for _ in 0..20 {
+        let session = run(&world, new()).await;
+        beats.push((session.life(), Beat { idle_for: SECOND, viewers: 1, log_end: 5 }));
+    }
+    let (ended, moved) = (beats[3].0, next(beats[7].0));
+    assert!(end(&world, ended).await);
+    beats[7].0 = moved;
+    let mut over = world.store().beats(&beats).await.expect("the store answers");
+    over.sort_by_key(|life| life.uid);
+    assert_eq!(over, [ended, moved]);
+    for (life, _) in beats.iter().filter(|(life, _)| !over.contains(life)) {
+        let session = find(&world, *life).await;
+        assert_eq!((session.viewers, session.log.end), (1, 5));
+    }
+    assert_eq!(world.store().beats(&[]).await.expect("the store answers"), []);
+}
+
+pub(crate) async fn the_feed_tells_every_event_once_and_in_order(world: impl World) {
+    let (mut seen, mut cursor) = (Vec::new(), Cursor::default());
+    let mut uids = Vec::new();
+    for _ in 0..3 {
+        uids.push(run(&world, new()).await.uid);
+        // On a server of others as well, what they are just writing holds it back.
+        let deadline = Instant::now() + 10 * SECOND;
+        while seen.len() < 3 * uids.len() {
+            assert!(Instant::now() < deadline, "{seen:?}");
+            let feed = world.store().feed(cursor, 100).await.expect("the store answers");
+            (cursor, seen) = (feed.next, [seen, feed.events].concat());
+        }
+    }
+    let end = world.store().feed(cursor, 100).await.expect("the store answers");
+    assert_eq!((end.events, end.next), (Vec::new(), cursor));
+    let whole: Vec<_> = seen.iter().map(|event| (event.uid, event.sequence)).collect();
+    assert_eq!(whole, uids.iter().flat_map(|uid| (1..=3).map(|n| (*uid, n))).collect::<Vec<_>>());
+    let few = world.store().feed(Cursor::default(), 4).await.expect("the store answers");
+    assert_eq!(few.events, seen[..4]);
+    let rest = world.store().feed(few.next, 100).await.expect("the store answers");
+    assert_eq!(rest.events, seen[4..]);
 }

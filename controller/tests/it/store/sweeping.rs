@@ -24,7 +24,7 @@ fn with(change: impl FnOnce(&mut Spec)) -> NewSession {
 
 /// The runner is heard of, and nothing happens in the terminal.
 async fn heard(world: &impl World, life: Incarnation) -> bool {
-    world.store().beat(life, quiet(DAY)).await.expect("the store answers")
+    beat(world, life, quiet(DAY)).await
 }
 
 /// Just before `after` the session lives, and at it, it ends with `reason`.
@@ -63,16 +63,16 @@ pub(crate) async fn the_deadline_counts_from_running(world: impl World) {
         world.store().running(session.life(), podling_session::session::Isolation::Full).await.expect("it answers")
     );
     world.advance(29 * MINUTE);
-    assert!(world.store().beat(session.life(), quiet(Duration::ZERO)).await.expect("the store answers"));
+    assert!(beat(&world, session.life(), quiet(Duration::ZERO)).await);
     world.advance(29 * MINUTE);
-    assert!(world.store().beat(session.life(), quiet(Duration::ZERO)).await.expect("the store answers"));
+    assert!(beat(&world, session.life(), quiet(Duration::ZERO)).await);
     ends(&world, &session, 2 * MINUTE, EndReason::Deadline).await;
 }
 
 pub(crate) async fn idleness_counts_from_the_last_activity(world: impl World) {
     let session = run(&world, with(|spec| spec.idle = 10 * MINUTE)).await;
     world.advance(9 * MINUTE);
-    assert!(world.store().beat(session.life(), quiet(MINUTE)).await.expect("the store answers"));
+    assert!(beat(&world, session.life(), quiet(MINUTE)).await);
     ends(&world, &session, 9 * MINUTE, EndReason::Idle).await;
 }
 

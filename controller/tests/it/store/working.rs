@@ -5,14 +5,15 @@ use std::time::Duration;
 use podling_session::{
     phase::Phase,
     session::Release,
-    store::{Held, NewSession, Work},
+    store::{Claim, Held, NewSession, Work},
 };
 use tokio::{task::JoinSet, time::timeout};
 
 use super::world::*;
 
-async fn give_back(world: &impl World, work: &Work, again: Duration) {
-    world.store().yield_work(work.session().uid, again).await.expect("the store answers");
+async fn give_back(world: &impl World, claim: &Claim, again: Duration) {
+    let uid = claim.work.session().uid;
+    world.store().yield_work(uid, claim.token, again).await.expect("the store answers");
 }
 
 pub(crate) async fn a_new_session_is_to_be_launched_and_the_oldest_first(world: impl World) {
@@ -33,7 +34,8 @@ pub(crate) async fn of_20_claims_at_once_each_gets_another_session(world: impl W
         let store = world.store().clone();
         tasks.spawn(async move { store.claim_work(MINUTE).await.expect("the store answers") });
     }
-    let mut claimed: Vec<_> = tasks.join_all().await.into_iter().flatten().map(|work| work.session().uid).collect();
+    let mut claimed: Vec<_> =
+        tasks.join_all().await.into_iter().flatten().map(|claim| claim.work.session().uid).collect();
     claimed.sort();
     claimed.dedup();
     assert_eq!(claimed.len(), 10);
@@ -50,13 +52,43 @@ pub(crate) async fn a_lease_runs_out_and_another_takes_the_work(world: impl Worl
 
 pub(crate) async fn work_that_is_given_back_waits_as_long_as_was_said(world: impl World) {
     create(&world, new()).await;
-    let work = claim(&world).await.expect("a launch");
-    give_back(&world, &work, 5 * SECOND).await;
+    let first = claim_leased(&world).await.expect("a launch");
+    give_back(&world, &first, 5 * SECOND).await;
     assert_eq!(claim(&world).await, None);
     world.advance(5 * SECOND);
-    assert_eq!(claim(&world).await, Some(work.clone()));
-    give_back(&world, &work, Duration::ZERO).await;
-    assert_eq!(claim(&world).await, Some(work));
+    let again = claim_leased(&world).await.expect("the same");
+    assert_eq!(again.work, first.work);
+    give_back(&world, &again, Duration::ZERO).await;
+    assert_eq!(claim(&world).await, Some(first.work));
+}
+
+pub(crate) async fn a_lease_that_was_lost_gives_back_no_other(world: impl World) {
+    create(&world, new()).await;
+    let lost = claim_leased(&world).await.expect("a launch");
+    world.advance(MINUTE);
+    let held = claim_leased(&world).await.expect("the same");
+    give_back(&world, &lost, Duration::ZERO).await;
+    assert_eq!(claim(&world).await, None, "two would act on one session");
+    give_back(&world, &held, Duration::ZERO).await;
+    assert_eq!(claim(&world).await, Some(held.work));
+}
+
+pub(crate) async fn one_leads_until_its_lease_runs_out_or_it_resigns(world: impl World) {
+    let lead =
+        async |name: &str, holder: &str| world.store().lead(name, holder, MINUTE).await.expect("the store answers");
+    assert!(lead("reaper", "a").await);
+    assert!(!lead("reaper", "b").await);
+    assert!(lead("keys", "b").await, "each name is another matter");
+    world.advance(MINUTE - SECOND);
+    assert!(lead("reaper", "a").await, "it is asked for again in time");
+    world.advance(SECOND);
+    assert!(!lead("reaper", "b").await);
+    world.advance(MINUTE);
+    assert!(lead("reaper", "b").await);
+    world.store().resign("reaper", "a").await.expect("the store answers");
+    assert!(!lead("reaper", "a").await, "it was not its to give up");
+    world.store().resign("reaper", "b").await.expect("the store answers");
+    assert!(lead("reaper", "a").await);
 }
 
 pub(crate) async fn a_launched_session_has_no_work_until_it_ends(world: impl World) {
@@ -72,12 +104,12 @@ pub(crate) async fn a_launched_session_has_no_work_until_it_ends(world: impl Wor
 pub(crate) async fn a_session_that_ends_while_it_is_launched_is_released_after_the_launch(world: impl World) {
     for gives_back in [true, false] {
         create(&world, new()).await;
-        let work = claim(&world).await.expect("a launch");
-        let life = work.session().life();
+        let leased = claim_leased(&world).await.expect("a launch");
+        let life = leased.work.session().life();
         assert!(end(&world, life).await);
         assert_eq!(claim(&world).await, None, "two would act on one session");
         if gives_back {
-            give_back(&world, &work, HOUR).await;
+            give_back(&world, &leased, HOUR).await;
         } else {
             assert!(!world.store().launched(life, runner_id(life)).await.expect("the store answers"));
         }
@@ -91,11 +123,11 @@ pub(crate) async fn a_slow_launch_does_not_take_the_lease_of_the_release(world: 
     claim(&world).await.expect("a launch");
     assert!(end(&world, life).await);
     world.advance(MINUTE);
-    let work = claim(&world).await.expect("a release");
+    let leased = claim_leased(&world).await.expect("a release");
     assert!(!world.store().launched(life, runner_id(life)).await.expect("the store answers"));
     assert_eq!(claim(&world).await, None);
-    give_back(&world, &work, Duration::ZERO).await;
-    assert_eq!(claim(&world).await, Some(work));
+    give_back(&world, &leased, Duration::ZERO).await;
+    assert_eq!(claim(&world).await, Some(leased.work));
 }
 
 pub(crate) async fn a_session_is_released_once_and_only_after_its_end(world: impl World) {

@@ -9,7 +9,7 @@ use podling_session::{
     principal::{Owner, Tenant},
     session::{Isolation, Session},
     spec::{Draft, Policy, Spec},
-    store::{Beat, Created, Idempotency, NewSession, Sealed, Work},
+    store::{Beat, Claim, Created, Idempotency, NewSession, Sealed, Work},
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -121,7 +121,18 @@ pub(crate) async fn release(world: &impl World, life: Incarnation) -> bool {
 
 /// Claims for a minute.
 pub(crate) async fn claim(world: &impl World) -> Option<Work> {
+    claim_leased(world).await.map(|claim| claim.work)
+}
+
+pub(crate) async fn claim_leased(world: &impl World) -> Option<Claim> {
     world.store().claim_work(MINUTE).await.expect("the store answers")
+}
+
+/// Whether the session goes on.
+pub(crate) async fn beat(world: &impl World, life: Incarnation, beat: Beat) -> bool {
+    let over = world.store().beats(&[(life, beat)]).await.expect("the store answers");
+    assert!(over.is_empty() || over == [life]);
+    over.is_empty()
 }
 
 pub(crate) fn reason(session: &Session) -> Option<EndReason> {

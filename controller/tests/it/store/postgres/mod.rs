@@ -1,5 +1,10 @@
 //! The contract in Postgres, and what is Postgres' own.
 
+mod migrating;
+mod outage;
+mod racing;
+mod watching;
+
 use std::{sync::Arc, time::Duration};
 
 use podling_controller::store::{
@@ -42,9 +47,12 @@ fn settings(server: &Server, database: &str) -> Settings {
 }
 
 async fn open(database: String) -> Postgres {
-    let (server, clock) = (Server::shared(), Clock::default());
-    let settings = Settings { migrate: false, ..settings(server, &database) };
-    let store = postgres::open_with_clock(&settings, clock.clone()).await.expect("it opens");
+    let settings = Settings { migrate: false, ..settings(Server::shared(), &database) };
+    open_at(&settings, Clock::default(), database).await
+}
+
+async fn open_at(settings: &Settings, clock: Clock, database: String) -> Postgres {
+    let store = postgres::open_with_clock(settings, clock.clone()).await.expect("it opens");
     Postgres { store, clock, database }
 }
 
