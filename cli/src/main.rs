@@ -1,5 +1,6 @@
 //! `podling`: the whole of Podling in one binary, and its users' client.
 
+mod migrate;
 mod up;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -21,6 +22,8 @@ struct Args {
 enum Command {
     /// Run everything on this machine: controller, gateway and runners, with nothing else installed
     Up(Box<up::Args>),
+    /// Bring the schema of a Postgres up to this version, tell its state, or take the newest step back
+    Migrate(migrate::Args),
     /// Serve one incarnation of a session; started by the launcher
     #[command(hide = true)]
     Runner(Box<podling_runner::args::Args>),
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
             podling_sample::main_with(std::iter::once(OsString::from("sample-cli")).chain(arguments))
         }
         Command::Runner(runner) => podling_runner::main_with(*runner, &args.log),
+        Command::Migrate(action) => told(migrate::run(action).map(|()| ExitCode::SUCCESS)),
         Command::Up(up) => told(telemetry::start(&args.log).and_then(|()| up::main(*up)).map(|()| ExitCode::SUCCESS)),
     }
 }

@@ -14,6 +14,7 @@ mod page;
 mod readme;
 mod road;
 mod rows;
+mod schema;
 mod secrets;
 mod starts;
 mod tokens;

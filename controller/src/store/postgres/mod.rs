@@ -3,6 +3,7 @@
 //! Transactions are READ COMMITTED: each statement sees what was committed before it began, waits for rows that another
 //! transaction is changing, and looks at its `WHERE` again when it has them.
 
+pub mod args;
 mod listen;
 pub mod migrate;
 mod pool;
