@@ -5,8 +5,11 @@ mod up;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-use podling_daemon::telemetry::{self, LogArgs};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use podling_daemon::{
+    process,
+    telemetry::{self, LogArgs},
+};
 
 /// Runs short-lived command-line agents in isolation and streams them live.
 #[derive(Parser)]
@@ -24,6 +27,12 @@ enum Command {
     Up(Box<up::Args>),
     /// Bring the schema of a Postgres up to this version, tell its state, or take the newest step back
     Migrate(migrate::Args),
+    /// Own sessions, as one of several controllers
+    #[command(hide = true)]
+    Controller(Box<podling_controller::service::Args>),
+    /// Serve terminals, as one of several gateways
+    #[command(hide = true)]
+    Gateway(Box<podling_gateway::args::Args>),
     /// Serve one incarnation of a session; started by the launcher
     #[command(hide = true)]
     Runner(Box<podling_runner::args::Args>),
@@ -45,14 +54,24 @@ fn main() -> ExitCode {
     if name.is_some_and(|name| name == "sample-cli") {
         return podling_sample::main_with(arguments);
     }
-    let args = Args::parse_from(arguments);
+    let matches = Args::command().get_matches_from(arguments);
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let said = matches.subcommand().map_or(&matches, |(_, said)| said);
     match args.command {
         Command::Sample { arguments } => {
             podling_sample::main_with(std::iter::once(OsString::from("sample-cli")).chain(arguments))
         }
         Command::Runner(runner) => podling_runner::main_with(*runner, &args.log),
         Command::Migrate(action) => told(migrate::run(action).map(|()| ExitCode::SUCCESS)),
-        Command::Up(up) => told(telemetry::start(&args.log).and_then(|()| up::main(*up)).map(|()| ExitCode::SUCCESS)),
+        Command::Controller(controller) => process::main("podling controller", &args.log, async {
+            podling_controller::service::run(*controller, up::own_runner()?).await
+        }),
+        Command::Gateway(gateway) => {
+            process::main("podling gateway", &args.log, podling_gateway::service::run(*gateway))
+        }
+        Command::Up(up) => {
+            told(telemetry::start(&args.log).and_then(|()| up::main(*up, said)).map(|()| ExitCode::SUCCESS))
+        }
     }
 }
 

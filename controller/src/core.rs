@@ -60,4 +60,6 @@ pub struct Settings {
     pub local_owner: bool,
     /// Origins that browsers may call from beside our own; `*` for any.
     pub allowed_origins: Vec<String>,
+    /// No other controller has this store: what nobody looks after here, nobody looks after.
+    pub alone: bool,
 }

@@ -1,13 +1,26 @@
-//! The one directory in which a controller of one machine keeps everything, and its only user's claim on it.
+//! The one directory in which the controllers of a machine keep everything, and their claim on it.
+//!
+//! With a store in the directory one controller has it alone; those that have a store in common elsewhere share it, too.
+//! Each looks after all that is below, so none may share it with controllers of another store: it would clear away what
+//! is theirs.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::{FlockOperation, flock};
+use tokio::time::{Instant, sleep};
+
+/// How long a start waits for those that began before it.
+const TURN: Duration = Duration::from_secs(60);
+/// How often it looks whether it is its turn; a lock of the kernel wakes nobody who does not block.
+const TURN_POLL: Duration = Duration::from_millis(20);
+/// The description of a store is short.
+const MAX_STORE_BYTES: u64 = 4096;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
@@ -15,13 +28,25 @@ pub enum DataDirError {
     File(PathBuf, #[source] io::Error),
     #[error("{} is in use by another process of Podling", .0.display())]
     InUse(PathBuf),
+    #[error("{} is in use by controllers of another database, {store}", .path.display())]
+    OtherStore { path: PathBuf, store: String },
     #[error("{} must belong to the user who runs this, and nobody else may write to it", .0.display())]
     NotOurs(PathBuf),
     #[error("{} must be a plain file of 32 bytes with mode 0600", .0.display())]
     NotAKey(PathBuf),
 }
 
-/// A data directory that this process alone uses, as long as the value lives.
+/// With whom a process uses the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Use {
+    Alone,
+    /// With all who name the same store.
+    Sharing {
+        store: String,
+    },
+}
+
+/// A data directory, used as it was claimed as long as the value lives.
 #[derive(Debug)]
 pub struct DataDir {
     root: PathBuf,
@@ -29,14 +54,18 @@ pub struct DataDir {
     _claim: File,
 }
 
+/// The right to make what is missing in a directory, for one process at a time: keys, the first rows, sockets.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "the lock is held")] File);
+
 impl DataDir {
-    /// Makes the directory if there is none, and claims it.
+    /// Makes the directory if there is none, claims it, and takes the turn.
     ///
     /// # Errors
     /// When it cannot be made, others may write to it, or another process has it.
-    pub fn claim(path: &Path) -> Result<DataDir, DataDirError> {
+    pub async fn claim(path: &Path, with: &Use) -> Result<(DataDir, Turn), DataDirError> {
         let at = |error| DataDirError::File(path.to_owned(), error);
-        for directory in [path.to_owned(), path.join("keys"), path.join("blobs")] {
+        for directory in [path.to_owned(), path.join("keys"), path.join("blobs"), path.join("control")] {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
         }
         let root = path.canonicalize().map_err(at)?;
@@ -45,8 +74,20 @@ impl DataDir {
         if about.mode() & 0o022 != 0 || about.uid() != rustix::process::geteuid().as_raw() {
             return Err(DataDirError::NotOurs(root));
         }
-        let claim = claim(&root.join("lock")).map_err(at)?.ok_or_else(|| DataDirError::InUse(root.clone()))?;
-        Ok(DataDir { root, _claim: claim })
+        let turn = turn(&root.join("turn")).await.map_err(at)?;
+        let lock = open_lock(&root.join("lock")).map_err(at)?;
+        let claimed = match with {
+            Use::Alone => alone(&lock).map_err(at)?,
+            Use::Sharing { store } => match share(&lock, store).map_err(at)? {
+                Shared::WithOurs => true,
+                Shared::WithAnother(store) => return Err(DataDirError::OtherStore { path: root, store }),
+                Shared::Not => false,
+            },
+        };
+        if !claimed {
+            return Err(DataDirError::InUse(root));
+        }
+        Ok((DataDir { root, _claim: lock }, Turn(turn)))
     }
 
     /// Absolute, without links.
@@ -68,12 +109,12 @@ impl DataDir {
         self.root.join("keys/signing")
     }
 
-    /// Where runners and gateway of this machine reach the controller.
-    pub fn control_socket(&self) -> PathBuf {
-        self.root.join("control.sock")
+    /// The directory of the sockets where runners and gateways of this machine reach the controllers.
+    pub fn control_sockets(&self) -> PathBuf {
+        self.root.join("control")
     }
 
-    /// The key under which secrets are sealed at rest, made at random where there is none.
+    /// The key under which secrets are sealed at rest, made at random where there is none, for which the caller has the turn.
     ///
     /// # Errors
     /// When it cannot be read or made, or others could have read it.
@@ -93,12 +134,53 @@ impl DataDir {
     }
 }
 
-fn claim(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-        held => Ok(held.map(|()| Some(file))?),
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+async fn turn(path: &Path) -> io::Result<File> {
+    let (file, deadline) = (open_lock(path)?, Instant::now() + TURN);
+    while !alone(&file)? {
+        if Instant::now() >= deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "another controller is starting for too long"));
+        }
+        sleep(TURN_POLL).await;
     }
+    Ok(file)
+}
+
+/// Whether the lock is ours.
+fn alone(file: &File) -> io::Result<bool> {
+    locked(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+fn locked(file: &File, how: FlockOperation) -> io::Result<bool> {
+    match flock(file, how) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        held => Ok(held.map(|()| true)?),
+    }
+}
+
+enum Shared {
+    WithOurs,
+    WithAnother(String),
+    Not,
+}
+
+/// The first writes down whose store it is. The caller has the turn, so nobody else is between these steps.
+fn share(mut file: &File, store: &str) -> io::Result<Shared> {
+    if alone(file)? {
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(store.as_bytes())?;
+    }
+    if !locked(file, FlockOperation::NonBlockingLockShared)? {
+        return Ok(Shared::Not);
+    }
+    let mut named = String::new();
+    file.rewind()?;
+    file.take(MAX_STORE_BYTES).read_to_string(&mut named)?;
+    Ok(if named == store { Shared::WithOurs } else { Shared::WithAnother(named) })
 }
 
 /// Written beside and moved: a key that a crash cut short would leave everything sealed under it lost.
@@ -117,32 +199,66 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_data_directory_has_one_user_at_a_time() {
-        let root = tempfile::tempdir().expect("a directory");
-        let path = root.path().join("deep/data");
-        let first = DataDir::claim(&path).expect("free");
-        assert!(matches!(DataDir::claim(&path), Err(DataDirError::InUse(_))));
-        drop(first);
-        DataDir::claim(&path).expect("free again");
+    /// Without the turn, which the next needs.
+    async fn claim(path: &Path, with: &Use) -> Result<DataDir, DataDirError> {
+        DataDir::claim(path, with).await.map(|(data, _turn)| data)
     }
 
-    #[test]
-    fn a_directory_that_others_may_write_to_is_refused() {
+    fn sharing(store: &str) -> Use {
+        Use::Sharing { store: store.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_data_directory_has_one_user_or_those_of_one_store() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("deep/data");
+        let first = claim(&path, &Use::Alone).await.expect("free");
+        assert!(matches!(claim(&path, &Use::Alone).await, Err(DataDirError::InUse(_))));
+        assert!(matches!(claim(&path, &sharing("a")).await, Err(DataDirError::InUse(_))));
+        drop(first);
+        let first = claim(&path, &sharing("a")).await.expect("free again");
+        let second = claim(&path, &sharing("a")).await.expect("the same store");
+        assert!(
+            matches!(claim(&path, &sharing("b")).await, Err(DataDirError::OtherStore { store, .. }) if store == "a")
+        );
+        assert!(matches!(claim(&path, &Use::Alone).await, Err(DataDirError::InUse(_))));
+        drop(first);
+        assert!(matches!(claim(&path, &sharing("b")).await, Err(DataDirError::OtherStore { .. })));
+        drop(second);
+        let _other = claim(&path, &sharing("b")).await.expect("nobody has it");
+        claim(&path, &sharing("b")).await.expect("the store is another now");
+    }
+
+    #[tokio::test]
+    async fn one_process_at_a_time_makes_what_is_missing() {
+        let root = tempfile::tempdir().expect("a directory");
+        let (first, turn) = DataDir::claim(root.path(), &sharing("a")).await.expect("free");
+        let with = sharing("a");
+        let second = DataDir::claim(root.path(), &with);
+        tokio::pin!(second);
+        let waiting = tokio::time::timeout(TURN_POLL * 2, second.as_mut()).await;
+        assert!(waiting.is_err(), "it did not wait for its turn");
+        let key = first.root_key().expect("made");
+        drop(turn);
+        assert_eq!(second.await.expect("its turn").0.root_key().expect("read"), key);
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_others_may_write_to_is_refused() {
         let root = tempfile::tempdir().expect("a directory");
         for (mode, good) in [(0o755, true), (0o700, true), (0o775, false), (0o777, false), (0o1777, false)] {
             std::fs::set_permissions(root.path(), PermissionsExt::from_mode(mode)).expect("ours");
-            match DataDir::claim(root.path()) {
+            match claim(root.path(), &Use::Alone).await {
                 Ok(_) => assert!(good, "{mode:o}"),
                 Err(error) => assert!(!good && matches!(error, DataDirError::NotOurs(_)), "{mode:o}: {error}"),
             }
         }
     }
 
-    #[test]
-    fn the_root_key_is_made_once_and_refused_when_others_may_read_it() {
+    #[tokio::test]
+    async fn the_root_key_is_made_once_and_refused_when_others_may_read_it() {
         let root = tempfile::tempdir().expect("a directory");
-        let data = DataDir::claim(root.path()).expect("free");
+        let data = claim(root.path(), &Use::Alone).await.expect("free");
         let key = data.root_key().expect("made");
         assert_eq!(data.root_key().expect("read"), key);
         let path = root.path().join("keys/seal.key");

@@ -6,6 +6,7 @@
 pub mod args;
 pub mod core;
 pub mod run;
+pub mod service;
 
 pub mod grpc;
 pub mod http;
@@ -17,10 +18,12 @@ pub mod reaper;
 pub mod sessions;
 pub mod work;
 
+pub mod adapters;
 pub mod data_dir;
 pub mod identity;
 pub mod launch;
 pub mod limit;
+pub mod listen;
 pub mod seal;
 pub mod sign;
 pub mod store;

@@ -65,13 +65,15 @@ enum Look {
 
 impl Pool {
     /// Retires what an earlier controller left: its runners were started with other settings, and perhaps by another
-    /// build. There is one controller to a store.
+    /// build. Those of one of several are left to its end (see `keep`).
     ///
     /// # Errors
     /// When the store fails.
     pub async fn start(core: Core) -> Result<Arc<Pool>, StoreError> {
-        for waiting in core.system.waiting().await? {
-            core.system.retire(waiting.id).await?;
+        if core.settings.alone {
+            for waiting in core.system.waiting().await? {
+                core.system.retire(waiting.id).await?;
+            }
         }
         Ok(Arc::new(Pool { core, turn: Mutex::default(), closed: CancellationToken::new() }))
     }

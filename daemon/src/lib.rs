@@ -6,6 +6,7 @@ pub mod health;
 pub mod http;
 mod peers;
 pub mod problem;
+pub mod process;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod secured;

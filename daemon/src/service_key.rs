@@ -37,6 +37,12 @@ impl ServiceKeys {
         Ok((ServiceKeys(keys.clone()), keys))
     }
 
+    /// One that is made now, for those who are in one process or are handed it.
+    pub fn random() -> ServiceKeys {
+        let hex = rand::random::<[u8; MIN_BYTES]>().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        SecretString::from(hex).into()
+    }
+
     /// The key to show.
     pub fn shown(&self) -> SecretString {
         self.0.now().0[0].clone()

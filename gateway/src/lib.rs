@@ -5,9 +5,12 @@
 //! controller; `upstream` is the session's side of an open viewer, through failures; `bridge` is the viewer's, with `incoming` and
 //! `outgoing` as the two directions of its socket. `shard` is the threads that all of these run on.
 
+pub mod args;
 mod config;
 mod crowd;
+mod health;
 mod http;
+pub mod service;
 
 mod assets;
 mod attach;

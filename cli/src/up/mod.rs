@@ -1,30 +1,41 @@
 //! `podling up`: controller and gateway in one process on one port, runners as processes of their own.
 
+mod children;
 mod demo;
 mod door;
+mod front;
 mod prepare;
+mod replicas;
+mod settings;
 
 use std::{ffi::OsString, io::Write, net::SocketAddr, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use clap::{ArgMatches, Args as _, Command};
 use podling_controller::{
+    adapters::{Database, PostgresArgs},
     args::{ControllerArgs, IsolationMode},
-    run::{Config, Controller},
+    listen::ControlArgs,
+    run::{Config, Controller, RunnerBinary},
 };
-use podling_daemon::{shutdown, telemetry};
-use podling_gateway::{Gateway, Limits, replay_memory::MemoryReplayGuard};
+use podling_daemon::{
+    redis::RedisArgs,
+    service_key::ServiceKeys,
+    shutdown,
+    telemetry::{self, LogArgs},
+};
+use podling_gateway::{Gateway, Limits, replay_memory::MemoryReplayGuard, service::forget};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use demo::Api;
+use replicas::{Plan, ReplicaArgs};
 
 /// One person's machine: enough for a script in a loop, and still a limit.
 const CREATES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// Viewers of one machine need not be spread over time when they are sent away: there is nowhere else to go.
 const DRAIN_SPREAD: Duration = Duration::from_millis(500);
-/// How often the in-memory replay guard forgets claims that have expired.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -40,6 +51,15 @@ pub(crate) struct Args {
     /// Start a session of the sample agent, print its link, and show its output here
     #[arg(long)]
     demo: bool,
+
+    #[command(flatten)]
+    replicas: ReplicaArgs,
+
+    #[command(flatten)]
+    postgres: PostgresArgs,
+
+    #[command(flatten)]
+    redis: RedisArgs,
 
     #[command(flatten)]
     controller: ControllerArgs,
@@ -74,40 +94,67 @@ impl Surroundings {
     }
 }
 
-pub(crate) fn main(args: Args) -> anyhow::Result<()> {
+pub(crate) fn main(args: Args, said: &ArgMatches) -> anyhow::Result<()> {
     if args.controller.runners.isolation == IsolationMode::Sandbox {
         prepare::bubblewrap(args.surroundings.search_path.as_deref())?;
     }
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
-    runtime.block_on(run(args))
-}
-
-async fn run(args: Args) -> anyhow::Result<()> {
-    let Args { listen, data_dir, demo, controller, surroundings } = args;
-    let Some(data_dir) = data_dir.or_else(|| surroundings.data_dir()) else {
+    let Some(data_dir) = args.data_dir.clone().or_else(|| args.surroundings.data_dir()) else {
         bail!("neither --data-dir nor HOME says where to keep things");
     };
+    if args.replicas.is_one_of_each() && args.postgres.postgres.is_none() && args.redis.redis.is_none() {
+        return runtime.block_on(run(args, data_dir));
+    }
+    runtime.block_on(replicas::run(plan(args, data_dir, said)?))
+}
+
+/// What is one process otherwise, as several.
+fn plan(args: Args, data_dir: PathBuf, said: &ArgMatches) -> anyhow::Result<Plan> {
+    ensure!(!args.demo, "--demo is for one controller and one gateway");
+    let of_services = LogArgs::augment_args(Command::new("up"));
+    let of_services = PostgresArgs::augment_args(RedisArgs::augment_args(ControllerArgs::augment_args(of_services)));
+    let mut environment = settings::variables(&of_services, said);
+    if args.controller.quotas.creates_per_minute.is_none() {
+        environment.push(("PODLING_CREATES_PER_MINUTE".into(), CREATES_PER_MINUTE.to_string().into()));
+    }
+    Ok(Plan {
+        listen: args.listen,
+        public_url: args.controller.access.public_url.map(String::from),
+        data_dir,
+        has_postgres: args.postgres.postgres.is_some(),
+        has_redis: args.redis.redis.is_some(),
+        counts: args.replicas,
+        environment,
+    })
+}
+
+async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
+    let Args { listen, demo, replicas, controller, surroundings, .. } = args;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let issuer = controller.access.issuer.clone();
     let key_file = controller.access.bootstrap_key_file.clone().unwrap_or_else(|| data_dir.join("operator.key"));
+    let service_keys = ServiceKeys::random();
     let mut controller = Controller::start(Config {
         data_dir,
         bound,
-        program: std::env::current_exe().context("this program has no path")?,
-        program_args: vec!["runner".into()],
+        runner: own_runner()?,
         default_creates_per_minute: CREATES_PER_MINUTE,
         metrics: telemetry::record_metrics().context("metrics cannot be recorded")?,
+        service_keys: service_keys.clone(),
+        control: ControlArgs::default(),
+        database: Database::Sqlite,
+        redis: None,
         args: controller,
     })
     .await?;
     let guard = Arc::new(MemoryReplayGuard::new());
     let gateway = Gateway::new(podling_gateway::Config {
         controller: controller.control(),
-        credential: controller.service_keys(),
+        credential: service_keys,
         issuer,
         guard: guard.clone(),
-        limits: Limits { drain_spread: DRAIN_SPREAD, ..Limits::default() },
+        limits: Limits { drain_spread: replicas.drain_spread.unwrap_or(DRAIN_SPREAD), ..Limits::default() },
     })
     .context("viewers cannot be served")?;
     let stop = CancellationToken::new();
@@ -133,6 +180,12 @@ async fn run(args: Args) -> anyhow::Result<()> {
     outcome
 }
 
+/// This program is every part of Podling.
+pub(crate) fn own_runner() -> anyhow::Result<RunnerBinary> {
+    let path = std::env::current_exe().context("this program has no path")?;
+    Ok(RunnerBinary { path, args: vec!["runner".into()] })
+}
+
 /// Runs the demo, and then nothing for ever; only a demo that fails ends `podling up`.
 async fn showing(demo: bool, api: &Api, surroundings: &Surroundings) -> anyhow::Error {
     if demo && let Err(error) = demo::run(api, surroundings.search_path.as_deref(), surroundings.has_display()).await {
@@ -147,11 +200,4 @@ async fn showing(demo: bool, api: &Api, surroundings: &Surroundings) -> anyhow::
 fn announce(url: &str, bound: SocketAddr) -> anyhow::Result<()> {
     println!("Podling listens on {bound} and is ready at {url}");
     std::io::stdout().flush().context("nobody reads standard output")
-}
-
-async fn forget(guard: Arc<MemoryReplayGuard>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(FORGET_EVERY);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        guard.sweep();
-    }
 }

@@ -4,11 +4,13 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, PipeReader, Write},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     process::Stdio,
     time::Duration,
 };
 
+use podling_proto::channel::Address;
 use podling_session::{launch::Launch, session::Isolation};
 use secrecy::ExposeSecret;
 use tokio::process::Command;
@@ -29,8 +31,12 @@ pub struct RunnerProgram {
     /// The binary, and the arguments that make it a runner.
     pub program: PathBuf,
     pub args: Vec<OsString>,
-    /// Where the controller serves runners: `unix:/path`.
-    pub controller: String,
+    /// Where controllers serve runners, the one to begin with first.
+    pub controllers: Vec<Address>,
+    /// The authority by which those at https are known.
+    pub controller_ca: Option<PathBuf>,
+    /// The address of this machine on which runners serve gateways over TCP, if they do.
+    pub listen: Option<IpAddr>,
     /// Below it the runners write their logs.
     pub blobs: PathBuf,
     /// Whether commands run without a sandbox.
@@ -52,7 +58,16 @@ impl RunnerProgram {
         command.arg("-c").arg(PRELUDE).arg(dir.path()).arg(&self.program).args(&self.args);
         command.args(["--dir".as_ref(), dir.path().as_os_str()]);
         command.args(["--blobs".as_ref(), self.blobs.as_os_str()]);
-        command.args(["--controller", &self.controller, "--name", launch.name.as_str()]);
+        command.args(["--name", launch.name.as_str()]);
+        for controller in &self.controllers {
+            command.args(["--controller", &controller.to_string()]);
+        }
+        if let Some(ca) = &self.controller_ca {
+            command.args(["--controller-ca".as_ref(), ca.as_os_str()]);
+        }
+        if let Some(address) = self.listen {
+            command.args(["--listen", &SocketAddr::new(address, 0).to_string()]);
+        }
         command.args(["--min-isolation", self.min_isolation.as_str()]);
         command.args(["--grace", &humantime::format_duration(self.grace).to_string()]);
         if let Some(uid) = dir.uid() {

@@ -77,7 +77,9 @@ fn start(data: &Path) -> LocalLauncher {
     let program = RunnerProgram {
         program: "/bin/sh".into(),
         args: vec![data.join("runner.sh").into()],
-        controller: "unix:/nowhere".into(),
+        controllers: vec!["unix:/nowhere".parse().expect("an address")],
+        controller_ca: None,
+        listen: None,
         blobs: data.join("blobs"),
         unconfined: false,
         min_isolation: Isolation::Reduced,

@@ -244,6 +244,7 @@ fn settings() -> Settings {
         allowed_sources: Vec::new(),
         local_owner: true,
         allowed_origins: Vec::new(),
+        alone: true,
     }
 }
 

@@ -172,6 +172,7 @@ pub(crate) fn settings(base: &str) -> Settings {
         allowed_sources: vec![],
         local_owner: false,
         allowed_origins: vec![],
+        alone: true,
     }
 }
 

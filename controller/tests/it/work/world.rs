@@ -10,11 +10,14 @@ use std::{
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use podling_controller::{
+    adapters::Database,
     args::ControllerArgs,
     core::Core,
-    run::{Config, Controller},
+    listen::ControlArgs,
+    run::{Config, Controller, RunnerBinary},
     sessions,
 };
+use podling_daemon::service_key::ServiceKeys;
 use podling_session::{
     id::SessionId,
     phase::Phase,
@@ -167,10 +170,13 @@ async fn start(data: &Path) -> Controller {
     let config = Config {
         data_dir: data.to_owned(),
         bound: ([127, 0, 0, 1], 1).into(),
-        program: "/bin/sh".into(),
-        program_args: vec![data.join("runner.sh").into()],
+        runner: RunnerBinary { path: "/bin/sh".into(), args: vec![data.join("runner.sh").into()] },
         default_creates_per_minute: NonZeroU32::new(1_000).expect("not zero"),
         metrics: PrometheusBuilder::new().build_recorder().handle(),
+        service_keys: ServiceKeys::random(),
+        control: ControlArgs::default(),
+        database: Database::Sqlite,
+        redis: None,
         args: Whole::parse_from(words).args,
     };
     Controller::start(config).await.expect("a controller")

@@ -1,0 +1,191 @@
+//! The one address of several controllers and gateways on a machine: terminals go to the gateways, everything else to the
+//! controllers, in turn. Whoever refuses a connection is passed over, so one that drains or has died is not noticed.
+//!
+//! Requests and answers pass as they came: a controller judges its caller as if it had called it directly.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::body::Body;
+use http::{HeaderValue, Request, Response, StatusCode, Version, header, uri::PathAndQuery};
+use hyper::{body::Incoming, client::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+use podling_daemon::{http as server, problem::Problem};
+use podling_gateway::Gateway;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::debug;
+
+/// On one machine a connection stands at once, or its server is gone.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long an answer may take to begin: longer than any server here takes for one.
+const ANSWER: Duration = Duration::from_secs(40);
+/// How long carried sockets may take to end once the servers have sent their viewers away.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Servers that are as good as each other, by their number.
+#[derive(Default)]
+pub(super) struct Backends {
+    servers: Mutex<BTreeMap<usize, SocketAddr>>,
+    turn: AtomicUsize,
+}
+
+impl Backends {
+    pub(super) fn put(&self, number: usize, address: SocketAddr) {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).insert(number, address);
+    }
+
+    pub(super) fn remove(&self, number: usize) {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
+    /// All of them, another one first each time.
+    fn in_turn(&self) -> Vec<SocketAddr> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut order: Vec<_> = servers.values().copied().collect();
+        drop(servers);
+        if !order.is_empty() {
+            let first = self.turn.fetch_add(1, Ordering::Relaxed) % order.len();
+            order.rotate_left(first);
+        }
+        order
+    }
+
+    async fn connect(&self) -> Option<TcpStream> {
+        for address in self.in_turn() {
+            match timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(socket)) => {
+                    let _ = socket.set_nodelay(true); // Only latency would suffer.
+                    return Some(socket);
+                }
+                refused => debug!(%address, ?refused, "a server is passed over"),
+            }
+        }
+        None
+    }
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Front {
+    pub(super) controllers: Arc<Backends>,
+    pub(super) gateways: Arc<Backends>,
+    /// Connections to servers, and terminals that are carried.
+    carrying: TaskTracker,
+}
+
+impl Front {
+    /// Serves until `stop`.
+    pub(super) async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let front = self.clone();
+        let service = service_fn(move |request| {
+            let front = front.clone();
+            async move { Ok::<_, Infallible>(front.pass(request).await) }
+        });
+        server::serve(listener, service, stop).await;
+        self.carrying.close();
+        let _ = timeout(DRAIN, self.carrying.wait()).await; // What is left ends with the runtime.
+    }
+
+    async fn pass(&self, request: Request<Incoming>) -> Response<Body> {
+        let (backends, what) = match Gateway::is_mine(request.uri().path()) {
+            true => (&self.gateways, "gateway"),
+            false => (&self.controllers, "controller"),
+        };
+        let Some(socket) = backends.connect().await else { return unavailable(what) };
+        match timeout(ANSWER, self.forward(socket, request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                debug!(%error, "a {what} broke off");
+                unavailable(what)
+            }
+            Err(_) => unavailable(what),
+        }
+    }
+
+    async fn forward(&self, socket: TcpStream, mut request: Request<Incoming>) -> hyper::Result<Response<Body>> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
+        self.carrying.spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                debug!(%error, "a connection to a server ended");
+            }
+        });
+        let client = request.extensions_mut().remove::<OnUpgrade>();
+        let mut response = sender.send_request(as_http1(request)).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            if let Some(client) = client {
+                self.carrying.spawn(carry(client, hyper::upgrade::on(&mut response)));
+            }
+        } else {
+            // Of this connection and the server's, not of the client's.
+            response.headers_mut().remove(header::CONNECTION);
+        }
+        Ok(response.map(Body::new))
+    }
+}
+
+/// HTTP/2 names the host elsewhere, and servers want the path alone.
+fn as_http1(mut request: Request<Incoming>) -> Request<Incoming> {
+    if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
+        request.headers_mut().entry(header::HOST).or_insert(host);
+    }
+    let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    *request.uri_mut() = path.into();
+    *request.version_mut() = Version::HTTP_11;
+    request
+}
+
+/// A terminal, from the moment it is one.
+async fn carry(client: OnUpgrade, server: OnUpgrade) {
+    let Ok((client, server)) = tokio::try_join!(client, server) else { return };
+    // However it ends, both sides know.
+    let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(server)).await;
+}
+
+fn unavailable(what: &str) -> Response<Body> {
+    Problem::unavailable(what).response().map(Body::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_take_turns_and_one_that_is_gone_is_left_out() {
+        let backends = Backends::default();
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        assert!(backends.in_turn().is_empty());
+        for number in 0..3_u16 {
+            backends.put(number.into(), at(number));
+        }
+        assert_eq!(backends.in_turn(), [at(0), at(1), at(2)]);
+        assert_eq!(backends.in_turn(), [at(1), at(2), at(0)]);
+        backends.remove(1);
+        assert_eq!(backends.in_turn().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_refuses_is_passed_over() {
+        let backends = Backends::default();
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        assert!(backends.connect().await.is_none());
+        backends.put(0, gone);
+        backends.put(1, listener.local_addr().expect("bound"));
+        for _ in 0..4 {
+            let socket = backends.connect().await.expect("the one that listens");
+            assert_eq!(socket.peer_addr().ok(), listener.local_addr().ok());
+        }
+    }
+}
