@@ -1,46 +1,23 @@
 //! What a controller keeps things with: in its own process and directory, or with others.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context;
-use clap::Args;
 use podling_daemon::redis::Redis;
 use podling_session::limit::RateLimiter;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
     data_dir::{DataDir, Use},
     limit::{MemoryRateLimiter, RedisRateLimiter},
-    store::{Store, postgres, sqlite},
+    store::{
+        Store,
+        postgres::{self, args::PostgresArgs},
+        sqlite,
+    },
 };
-
-/// More than a controller has use for, and few enough for some controllers on a Postgres as it is installed.
-const CONNECTIONS: usize = 16;
-
-/// Where the session table is.
-#[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Postgres")]
-pub struct PostgresArgs {
-    /// The database that controllers share: `postgres://USER:PASSWORD@HOST[:PORT]/DATABASE`. A password belongs in the
-    /// environment, where other users cannot read it. Default: a file in the data directory, for a controller that is alone
-    #[arg(long, env = "PODLING_POSTGRES", value_name = "URL", hide_env_values = true)]
-    pub postgres: Option<SecretString>,
-
-    /// The certificates (PEM) of the authorities that Postgres' own may come from. Default: those of the system
-    #[arg(long, env = "PODLING_POSTGRES_CA", value_name = "FILE", requires = "postgres")]
-    pub postgres_ca: Option<PathBuf>,
-
-    /// The most connections that a controller holds, besides one that listens
-    #[arg(long, env = "PODLING_POSTGRES_CONNECTIONS", value_name = "NUMBER", default_value_t = CONNECTIONS)]
-    pub postgres_connections: usize,
-
-    /// Refuse to start on a database that `podling migrate up` has not brought to this build's schema. Default: bring it
-    /// there at the start
-    #[arg(long, env = "PODLING_POSTGRES_NO_MIGRATE", requires = "postgres")]
-    pub postgres_no_migrate: bool,
-}
 
 /// Where the session table is. All controllers of a deployment choose alike.
 #[derive(Clone, Debug)]
@@ -50,16 +27,9 @@ pub enum Database {
     Postgres(postgres::Settings),
 }
 
-impl From<PostgresArgs> for Database {
-    fn from(args: PostgresArgs) -> Database {
-        let PostgresArgs { postgres, postgres_ca, postgres_connections, postgres_no_migrate } = args;
-        let settings = |url| postgres::Settings {
-            url,
-            ca: postgres_ca,
-            migrate: !postgres_no_migrate,
-            connections: postgres_connections,
-        };
-        postgres.map_or(Database::Sqlite, |url| Database::Postgres(settings(url)))
+impl From<&PostgresArgs> for Database {
+    fn from(args: &PostgresArgs) -> Database {
+        args.settings().map_or(Database::Sqlite, Database::Postgres)
     }
 }
 

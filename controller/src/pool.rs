@@ -4,7 +4,11 @@
 //! A create claims it there by one compare-and-set (`SessionStore::create`); from then on it is that session's, and
 //! nobody's before. Whoever dies unclaimed is replaced; what a retired runner leaves is a stray, the reaper's to clear.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use metrics::gauge;
 use podling_session::{
@@ -115,12 +119,16 @@ impl Pool {
         let _turn = self.turn.lock().await;
         let size = self.core.settings.warm_runners;
         let waiting = self.core.system.waiting().await?;
-        if self.closed.is_cancelled() || (look == Look::Places && waiting.len() == size) {
+        let waiting = self.own(waiting);
+        if self.closed.is_cancelled() || (look == Look::Places && waiting.own.len() == size) {
             return Ok(Duration::ZERO);
         }
         let listed = self.core.launcher.list().await?;
         let states: HashMap<_, _> = listed.into_iter().map(|launched| (launched.name, launched.state)).collect();
-        let (kept, lost): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|waiting| is_sound(waiting, &states));
+        for left in waiting.others.iter().filter(|waiting| is_left_behind(waiting, &states)) {
+            self.retire(left).await?;
+        }
+        let (kept, lost): (Vec<_>, Vec<_>) = waiting.own.into_iter().partition(|waiting| is_sound(waiting, &states));
         for lost in &lost {
             if self.retire(lost).await? {
                 warn!(launch.name = %lost.launch, "warm runner {} died before anybody claimed it", lost.launch);
@@ -139,9 +147,18 @@ impl Pool {
         Ok(Duration::ZERO)
     }
 
+    /// Which of the pool's runners are this controller's own: all, when there is no other. The turn is the caller's.
+    fn own(&self, waiting: Vec<Waiting>) -> Places {
+        self.core.orders.keep_own(&waiting.iter().map(|waiting| waiting.id).collect());
+        let is_own = |waiting: &Waiting| self.core.settings.alone || self.core.orders.is_own(waiting.id);
+        let (own, others) = waiting.into_iter().partition(is_own);
+        Places { own, others }
+    }
+
     /// The row comes first: a runner without one would be a stray.
     async fn launch(&self) -> Result<(), PoolError> {
         let launch = described(&self.core, Slot::new().launch_name(), Limits::default());
+        self.core.orders.expect(launch.runner);
         self.core.system.pool(launch.runner, &launch.name).await?;
         if let Err(error) = self.core.launcher.launch(&launch).await {
             self.core.system.retire(launch.runner).await?;
@@ -160,28 +177,30 @@ impl Pool {
         Ok(retired)
     }
 
-    /// Fills the pool no more, and returns when nothing is left of the runners that nobody claimed.
+    /// Fills the pool no more, and returns when nothing is left of its own runners that nobody claimed.
     ///
     /// # Errors
     /// When store or launcher fails.
     pub async fn drain(&self) -> anyhow::Result<()> {
         self.closed.cancel();
         let _turn = self.turn.lock().await;
-        for waiting in self.core.system.waiting().await? {
-            self.retire(&waiting).await?;
+        let waiting = self.own(self.core.system.waiting().await?).own;
+        for waiting in &waiting {
+            self.retire(waiting).await?;
         }
-        while !self.is_cleared().await? {
+        let own: HashSet<_> = waiting.into_iter().map(|waiting| waiting.launch).collect();
+        while !self.is_cleared(&own).await? {
             sleep(DRAIN_POLL).await;
         }
         Ok(())
     }
 
-    /// Clears what is left of retired runners; whether that was nothing.
-    async fn is_cleared(&self) -> Result<bool, PoolError> {
+    /// Clears what is left of retired runners, when other controllers have some of these alone; whether that was nothing.
+    async fn is_cleared(&self, own: &HashSet<LaunchName>) -> Result<bool, PoolError> {
         let mut cleared = true;
         for launched in self.core.launcher.list().await? {
-            let is_warm = launched.name.slot().is_some();
-            if !is_warm || self.core.system.runner_at(&launched.name).await?.is_some() {
+            let is_ours = launched.name.slot().is_some() && (self.core.settings.alone || own.contains(&launched.name));
+            if !is_ours || self.core.system.runner_at(&launched.name).await?.is_some() {
                 continue;
             }
             cleared = false;
@@ -193,6 +212,18 @@ impl Pool {
         }
         Ok(cleared)
     }
+}
+
+/// The runners of the pool, this controller's and those of others.
+struct Places {
+    own: Vec<Waiting>,
+    others: Vec<Waiting>,
+}
+
+/// Whether a runner of another controller is dead, or never came on anybody's line, and nobody has seen to it. One that
+/// lives and has lost its controller connects to another, which retires it.
+fn is_left_behind(waiting: &Waiting, states: &HashMap<LaunchName, LaunchState>) -> bool {
+    waiting.age >= REGISTER * 2 && !is_sound(waiting, states)
 }
 
 /// Whether a runner of the pool lives and is, or may still come, on the line.
@@ -220,5 +251,20 @@ mod tests {
         check(Some(LaunchState::Alive), true, REGISTER, true);
         check(Some(LaunchState::Dead { exit_code: None }), true, Duration::ZERO, false);
         check(None, true, Duration::ZERO, false);
+    }
+
+    #[test]
+    fn what_another_controller_left_is_seen_to_once_it_had_its_time() {
+        let launch = Slot::new().launch_name();
+        let check = |alive: bool, registered: bool, age: Duration, left: bool| {
+            let state = alive.then_some((launch.clone(), LaunchState::Alive));
+            let waiting = Waiting { id: RunnerId::from_mac([1; 16]), launch: launch.clone(), age, registered };
+            assert_eq!(is_left_behind(&waiting, &state.into_iter().collect()), left, "{alive} {registered} {age:?}");
+        };
+        check(false, false, REGISTER, false); // Its controller may be about to launch it.
+        check(false, false, REGISTER * 2, true);
+        check(true, false, REGISTER * 2, true);
+        check(true, true, REGISTER * 2, false);
+        check(false, true, REGISTER * 2, true);
     }
 }

@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
-    adapters::{Database, PostgresArgs},
+    adapters::Database,
     args::ControllerArgs,
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
+    store::postgres::args::PostgresArgs,
 };
 
 /// For strangers, who may be many.
@@ -87,7 +88,7 @@ pub async fn run(args: Args, own_runner: RunnerBinary) -> anyhow::Result<()> {
         metrics: telemetry::record_metrics().context("metrics cannot be recorded")?,
         service_keys,
         control,
-        database: Database::from(postgres),
+        database: Database::from(&postgres),
         redis: redis.open()?,
         args: controller,
     })

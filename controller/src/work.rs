@@ -208,7 +208,9 @@ async fn ask_to_stop(core: &Core, session: &Session, name: &LaunchName, now: Tim
         return Ok(());
     }
     let told = core.orders.stop(session.life(), end, grace);
-    if !told || since_end(session, now) >= TOLD {
+    // One whose stream is open at another controller is told there.
+    let nobody_tells = !told && core.settings.alone;
+    if nobody_tells || since_end(session, now) >= TOLD {
         core.launcher.stop(name, grace + SETTLE).await?;
     }
     Ok(())

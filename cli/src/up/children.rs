@@ -131,6 +131,7 @@ impl Kind {
             Err(_) => bail!("it does not say where it listens"),
         };
         self.backends.put(number, address);
+        info!("{} {} serves on {address}", self.name, number + 1);
         Ok(child)
     }
 }

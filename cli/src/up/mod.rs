@@ -13,10 +13,11 @@ use std::{ffi::OsString, io::Write, net::SocketAddr, num::NonZeroU32, path::Path
 use anyhow::{Context, bail, ensure};
 use clap::{ArgMatches, Args as _, Command};
 use podling_controller::{
-    adapters::{Database, PostgresArgs},
+    adapters::Database,
     args::{ControllerArgs, IsolationMode},
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
+    store::postgres::args::PostgresArgs,
 };
 use podling_daemon::{
     redis::RedisArgs,

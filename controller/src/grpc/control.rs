@@ -69,6 +69,9 @@ impl Control {
     async fn waiting(core: Core, runner: RunnerId, heartbeats: Streaming<Heartbeat>) -> Result<Control, Error> {
         let orders = core.orders.wait(runner);
         info!("warm runner {runner} is connected");
+        if !core.settings.alone && !core.orders.is_own(runner) && core.system.retire(runner).await? {
+            info!("warm runner {runner} has lost its controller and is retired");
+        }
         let mut control = Control { core, runner, life: None, heartbeats, orders, first: None, stopped: false };
         // A claim that came before the listening is found now.
         control.first = Some(control.look().await?);

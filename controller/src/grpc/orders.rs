@@ -1,7 +1,7 @@
 //! The control streams that are open at this controller, and how orders reach them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -31,6 +31,8 @@ struct Streams {
     /// By number, so that a stream finds its place however that has changed.
     places: BTreeMap<u64, Place>,
     last_number: u64,
+    /// The warm runners that this controller launched: those of another were started with its settings.
+    own: HashSet<RunnerId>,
 }
 
 #[derive(Clone, Copy)]
@@ -77,6 +79,20 @@ impl Orders {
             Place::Serving(_) => None,
         };
         streams.places.values().filter_map(waiting).collect()
+    }
+
+    /// A warm runner of this controller's own will come on the line.
+    pub(crate) fn expect(&self, runner: RunnerId) {
+        self.lock().own.insert(runner);
+    }
+
+    pub(crate) fn is_own(&self, runner: RunnerId) -> bool {
+        self.lock().own.contains(&runner)
+    }
+
+    /// Of its own warm runners these are left.
+    pub(crate) fn keep_own(&self, left: &HashSet<RunnerId>) {
+        self.lock().own.retain(|runner| left.contains(runner));
     }
 
     /// Hands a runner that was claimed its assignment. A runner that is not on the line gets it when it connects again.

@@ -2,8 +2,8 @@
 //!
 //! Each has a directory `runners/{launch name}` below the data directory, and lives as long as the `lock` in it is held
 //! (see `dir`). The lock is taken here and inherited: there is no moment at which a controller that is killed leaves a
-//! runner without a lock, or a lock without a runner. Own children and those of a controller before us are treated
-//! alike; only the exit code of the latter stays unknown.
+//! runner without a lock, or a lock without a runner. Own children and those of a controller before us or beside us are
+//! treated alike; only the exit code of the latter stays unknown.
 
 mod dir;
 mod process;

@@ -12,6 +12,7 @@ mod live;
 mod lossless;
 mod page;
 mod readme;
+mod replicas;
 mod road;
 mod rows;
 mod schema;

@@ -16,7 +16,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::process::Identity;
 
-/// Probes of this process, one at a time, so that a launch never takes the probe of a free lock for a runner's hold.
+/// Probes of this process, one at a time, so that a launch never takes the probe of a free lock for a runner's hold. That of
+/// another controller may be taken for one, and then the launch looks again; a hold is never taken for a probe.
 static PROBES: Mutex<()> = Mutex::new(());
 
 #[derive(Clone, Debug)]

@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashSet,
+    fs::OpenOptions,
     io,
     ops::Range,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
 };
 
 use podling_session::id::LaunchName;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use super::dir::{RunnerDir, names};
@@ -25,8 +27,8 @@ const FALLBACK_BLOCKS: u32 = 8;
 pub(super) struct Uids {
     runners: PathBuf,
     range: Range<u32>,
-    /// One launch at a time chooses.
-    choosing: Mutex<()>,
+    /// Whoever holds its lock chooses: one launch at a time, of all controllers that have the directory.
+    choosing: PathBuf,
 }
 
 impl Uids {
@@ -40,12 +42,13 @@ impl Uids {
             return Ok(None);
         }
         let range = choose(data_dir, &std::fs::read_to_string("/proc/self/uid_map")?);
-        Ok(range.map(|range| Uids { runners, range, choosing: Mutex::new(()) }))
+        Ok(range.map(|range| Uids { runners, range, choosing: data_dir.join("uids") }))
     }
 
     /// Records the uid of a launch before it starts. The caller holds its lock. Blocks.
     pub(super) fn assign(&self, dir: &RunnerDir, name: &LaunchName) -> io::Result<()> {
-        let _one_at_a_time = self.choosing.lock().unwrap_or_else(PoisonError::into_inner); // It guards no data.
+        let choosing = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&self.choosing)?;
+        flock(&choosing, FlockOperation::LockExclusive)?; // Until it is closed. Who has it holds it for milliseconds.
         if dir.uid().is_some_and(|uid| self.range.contains(&uid)) {
             return Ok(()); // From an attempt that was cut short.
         }

@@ -134,6 +134,12 @@ impl Warden {
     }
 }
 
+/// All, and those of them that live.
+fn split(states: Vec<(LaunchName, bool)>) -> (HashSet<LaunchName>, HashSet<LaunchName>) {
+    let alive = states.iter().filter(|(_, alive)| *alive).map(|(name, _)| name.clone()).collect();
+    (states.into_iter().map(|(name, _)| name).collect(), alive)
+}
+
 impl Watch {
     async fn run(self: Arc<Watch>, stop: CancellationToken) {
         let mut poll = tokio::time::interval(POLL);
@@ -178,8 +184,10 @@ impl Watch {
     }
 
     fn look(&self) -> io::Result<()> {
-        let alive = self.probe()?.into_iter().filter_map(|(name, alive)| alive.then_some(name)).collect();
+        let (listed, alive) = split(self.probe()?);
         let mut known = self.known();
+        // Another controller may have removed what is left of a child of ours.
+        known.exits.retain(|name, _| listed.contains(name));
         let somebody_died = !known.alive.is_subset(&alive);
         known.alive = alive;
         drop(known);

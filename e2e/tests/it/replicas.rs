@@ -1,0 +1,138 @@
+//! Several controllers and gateways behind one address: any of them may go, and its callers and viewers are with another.
+
+use std::time::Duration;
+
+use podling_e2e::{
+    podling::{Podling, Session},
+    process::{Process, signal, with_argument},
+    viewer::Viewer,
+    wait::until,
+};
+use podling_servers::{Postgres, Redis};
+use podling_session::id::AttachNonce;
+use rustix::process::Signal;
+use serde_json::json;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `podling up` with two of each, and what they share.
+struct Deployment {
+    podling: Podling,
+    _redis: Redis,
+}
+
+impl Deployment {
+    async fn start() -> Deployment {
+        let postgres = Postgres::shared();
+        let (url, redis) = (postgres.url(&postgres.database().await), Redis::start());
+        let shared = [format!("--postgres={url}"), format!("--redis={}", redis.url())];
+        let arguments = ["--controllers=2", "--gateways=2", "--drain-spread=500ms", &shared[0], &shared[1]];
+        Deployment { podling: Podling::start_with(&arguments).await, _redis: redis }
+    }
+
+    /// The processes of one kind of service.
+    fn services(&self, kind: &str) -> Vec<Process> {
+        let parent = format!("--parent {}", self.podling.pid());
+        let mut services = with_argument(&parent);
+        services.retain(|process| process.command_line.contains(&format!(" {kind} ")));
+        services
+    }
+
+    /// How often a service of a kind has begun to serve.
+    fn begun(&self, kind: &str) -> usize {
+        self.podling
+            .log()
+            .lines()
+            .filter(|line| line.contains(&format!(" {kind} ")) && line.contains("serves on"))
+            .count()
+    }
+
+    /// Kills one service, and gives what it is to be measured by when another has taken its place.
+    fn kill(&self, kind: &str) -> usize {
+        signal(self.services(kind).swap_remove(0).pid, Signal::KILL);
+        self.begun(kind)
+    }
+
+    async fn replaced(&self, kind: &str, begun: usize) {
+        until(&format!("another {kind} serves"), PATIENCE, async || {
+            let now = self.begun(kind);
+            if now > begun { Ok(()) } else { Err(now) }
+        })
+        .await;
+    }
+
+    async fn attach(&self, session: &Session) -> Viewer {
+        Viewer::attach(&self.podling.url, &session.uid, &session.token, AttachNonce::random()).await
+    }
+
+    /// A viewer's way back.
+    async fn come_back(&self, session: &Session, viewer: &Viewer) -> Viewer {
+        let (_, token) = viewer.resume.clone().expect("every stream begins with it");
+        Viewer::resume(&self.podling.url, &session.uid, &token, viewer.offset).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_of_each_are_one_podling_and_a_token_opens_one_stream_on_them() {
+    let deployment = Deployment::start().await;
+    let podling = &deployment.podling;
+    assert_eq!((deployment.services("controller").len(), deployment.services("gateway").len()), (2, 2));
+    let session = podling.run("echo ready; read -r line; echo \"got $line\"; exit 3").await;
+    let mut viewer = deployment.attach(&session).await;
+    viewer.sees("ready").await;
+    for _ in 0..4 {
+        assert_eq!(podling.session(&session.uid).await["uid"], session.uid.as_str(), "every controller knows it");
+        let mut again = deployment.attach(&session).await;
+        assert_eq!(again.to_end().await.code, 4401, "the token is spent at every gateway");
+    }
+    viewer.type_in("it\r").await;
+    viewer.sees("got it").await;
+    let ended = podling.reaches(&session.uid, "ended").await;
+    assert_eq!((&ended["end_reason"], &ended["exit_code"]), (&json!("exit"), &json!(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_killed_is_missed_by_nobody_and_comes_back() {
+    let deployment = Deployment::start().await;
+    let podling = &deployment.podling;
+    let session = podling.run("echo ready; while read -r line; do echo \"got $line\"; done").await;
+    let mut viewer = deployment.attach(&session).await;
+    viewer.sees("ready").await;
+    for number in 0..2 {
+        let begun = deployment.kill("controller");
+        let word = format!("word-{number}");
+        viewer.type_in(&format!("{word}\r")).await;
+        viewer.sees(&format!("got {word}")).await;
+        assert_eq!(podling.session(&session.uid).await["phase"], "running", "who calls finds the other");
+        deployment.replaced("controller", begun).await;
+    }
+    for _ in 0..2 {
+        let begun = deployment.kill("gateway");
+        viewer = deployment.come_back(&session, &viewer).await;
+        viewer.type_in("again\r").await;
+        viewer.sees("got again").await;
+        deployment.replaced("gateway", begun).await;
+    }
+    let (status, _) = podling.delete(&format!("/api/sessions/{}", session.uid)).await;
+    assert!(status.is_success());
+    let launch = session.uid.replace('-', "");
+    until("nothing is left of the session", PATIENCE, async || {
+        let left = with_argument(&launch);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sigterm_ends_every_service_in_order_and_no_session() {
+    let mut deployment = Deployment::start().await;
+    let session = deployment.podling.run("echo ready; sleep 600").await;
+    deployment.podling.prints(&session.uid, "ready").await;
+    assert!(deployment.podling.terminate().await.success());
+    let log = deployment.podling.log();
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("{text} is not in the log"));
+    assert!(at("every gateway has ended") < at("every controller has ended"));
+    deployment.podling.restart().await;
+    let session = deployment.podling.session(&session.uid).await;
+    assert_eq!(session["phase"], "running", "its runner waited for the next controllers");
+}
