@@ -21,7 +21,8 @@ use crate::{
 pub(super) const BYTES_PER_SECOND: f64 = 2e6;
 /// Long enough that whatever can pile up has done so: it takes a few hundredths of a second.
 pub(super) const FLOOD: Duration = Duration::from_millis(700);
-pub(super) const COMMAND: &str = "PS1='at-the-prompt ' exec bash --norc --noprofile -i";
+/// Whoever starts the benchmark may ignore the signal, and a shell would then ignore it as well.
+pub(super) const COMMAND: &str = "PS1='at-the-prompt ' exec env --default-signal=INT bash --norc --noprofile -i";
 pub(super) const PROMPT: &[u8] = b"at-the-prompt ";
 pub(super) const CTRL_C: &[u8] = b"\x03";
 

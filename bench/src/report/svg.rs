@@ -9,7 +9,7 @@ use crate::{
 };
 
 const WIDTH: f64 = 820.0;
-const LABELS: f64 = 270.0;
+const LABELS: f64 = 310.0;
 const PLOT: f64 = 440.0;
 const TOP: f64 = 62.0;
 const BAR: f64 = 13.0;
