@@ -1,10 +1,10 @@
 //! Drives the built `podling` as its users do: over HTTP, WebSocket, a browser, and signals.
 
 pub mod archive;
-pub mod balancer;
 pub mod browser;
 pub mod live;
 pub mod podling;
 pub mod process;
+pub mod proxy;
 pub mod viewer;
 pub mod wait;

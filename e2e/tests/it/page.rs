@@ -1,9 +1,9 @@
 //! What the page makes of a live stream.
 
 use podling_e2e::{
-    balancer::Balancer,
     browser,
     podling::{Podling, Session},
+    proxy::Proxy,
 };
 
 /// A page in front of a prompt that is always the same.
@@ -59,7 +59,7 @@ async fn a_page_goes_on_across_every_cut_of_a_balancer() {
     let podling = Podling::start().await;
     let command = "stty -echo; echo 'go?'; read go; for n in $(seq 120); do echo line $n; sleep 0.05; done; read x; echo got $x; sleep 600";
     let session = podling.run(command).await;
-    let balancer = Balancer::start(podling.url.replace("http://", "")).await;
+    let balancer = Proxy::start(vec![podling.url.replace("http://", "")]).await;
     let origin = format!("http://{}", balancer.address);
     let url = session.terminal_url.replace(&podling.url, &origin);
     let cutting = async {
