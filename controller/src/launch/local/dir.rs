@@ -20,6 +20,9 @@ use super::process::Identity;
 /// another controller may be taken for one, and then the launch looks again; a hold is never taken for a probe.
 static PROBES: Mutex<()> = Mutex::new(());
 
+/// What a launch waits for: a runner that finds no room for its few files at its start is lost, and with it its session.
+const ROOM_BYTES: u64 = 8 << 20;
+
 #[derive(Clone, Debug)]
 pub(super) struct RunnerDir(PathBuf);
 
@@ -45,8 +48,14 @@ impl RunnerDir {
         OpenOptions::new().append(true).create(true).mode(0o600).open(self.0.join("runner.log"))
     }
 
-    /// Makes what is missing of the directory, closed to everybody else.
+    /// Makes what is missing of the directory, closed to everybody else, where there is room for a runner's files.
     pub(super) fn create(&self) -> io::Result<()> {
+        let runners = self.0.parent().unwrap_or(&self.0);
+        let disk = rustix::fs::statvfs(runners)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM_BYTES {
+            let message = format!("less than {ROOM_BYTES} bytes are free for {}", runners.display());
+            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+        }
         for path in [self.0.clone(), self.0.join("disk")] {
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
