@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod browser;
+pub mod chaos;
 pub mod live;
 pub mod podling;
 pub mod process;

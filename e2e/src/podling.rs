@@ -26,9 +26,14 @@ const STOP: Duration = Duration::from_secs(30);
 
 /// The binary beside this test's own.
 pub fn binary() -> PathBuf {
+    built("podling")
+}
+
+/// A program of this workspace, of the same build.
+pub fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running program has a path");
-    let folder = test.ancestors().find(|folder| folder.join("podling").is_file());
-    folder.expect("`cargo build --workspace --bins` puts podling above the tests").join("podling")
+    let folder = test.ancestors().find(|folder| folder.join(name).is_file());
+    folder.expect("`cargo build --workspace --bins` puts programs above the tests").join(name)
 }
 
 pub struct Podling {

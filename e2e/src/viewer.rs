@@ -38,6 +38,15 @@ pub enum Upgrade {
 
 /// Opens a WebSocket with these subprotocols.
 pub async fn upgrade(url: &str, path: &str, subprotocols: &[&str]) -> Upgrade {
+    let answer = timeout(ANSWER, try_upgrade(url, path, subprotocols)).await.expect("the upgrade is answered in time");
+    answer.unwrap_or_else(|error| panic!("the upgrade failed without an HTTP status: {error}"))
+}
+
+/// As [`upgrade`], of a server that may not be there.
+///
+/// # Errors
+/// When nobody answers in HTTP.
+pub async fn try_upgrade(url: &str, path: &str, subprotocols: &[&str]) -> Result<Upgrade, Error> {
     let url = format!("{}{path}", url.replacen("http", "ws", 1));
     let mut request = url.into_client_request().expect("a URL made of a base and a path");
     if !subprotocols.is_empty() {
@@ -45,14 +54,13 @@ pub async fn upgrade(url: &str, path: &str, subprotocols: &[&str]) -> Upgrade {
         request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, value);
     }
     // Without Nagle's delay, as browsers do: a key would wait for the acknowledgement of the frame before it.
-    let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
-    match timeout(ANSWER, connecting).await.expect("the upgrade is answered in time") {
-        Ok((socket, _)) => Upgrade::Open(Box::new(socket)),
+    match tokio_tungstenite::connect_async_with_config(request, None, true).await {
+        Ok((socket, _)) => Ok(Upgrade::Open(Box::new(socket))),
         Err(Error::Http(response)) => {
             let body = response.body().as_deref().and_then(|body| serde_json::from_slice(body).ok());
-            Upgrade::Refused(response.status(), body.unwrap_or(Value::Null))
+            Ok(Upgrade::Refused(response.status(), body.unwrap_or(Value::Null)))
         }
-        Err(error) => panic!("the upgrade failed without an HTTP status: {error}"),
+        Err(error) => Err(error),
     }
 }
 
@@ -260,7 +268,7 @@ pub(crate) async fn binary(socket: &mut Socket) -> Result<Bytes, Closed> {
     }
 }
 
-fn closed(frame: Option<CloseFrame>) -> Closed {
+pub(crate) fn closed(frame: Option<CloseFrame>) -> Closed {
     match frame {
         Some(frame) => Closed { code: frame.code.into(), reason: frame.reason.to_string() },
         None => Closed { code: 1005, reason: String::new() },

@@ -3,14 +3,15 @@
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 /// PEM, all of it.
-pub(crate) struct Certificates {
-    pub(crate) ca: String,
+pub struct Certificates {
+    pub ca: String,
     /// For `localhost` and 127.0.0.1.
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+    pub certificate: String,
+    pub key: String,
 }
 
-pub(crate) fn make() -> Certificates {
+/// An authority made for the occasion, and a certificate of it.
+pub fn certificates() -> Certificates {
     let ca_key = KeyPair::generate().expect("there is randomness");
     let mut ca = params("podling test authority", &[]);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

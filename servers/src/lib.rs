@@ -9,4 +9,8 @@ mod postgres;
 mod redis;
 mod tree;
 
-pub use self::{postgres::Postgres, redis::Redis};
+pub use self::{
+    certificates::{Certificates, certificates},
+    postgres::Postgres,
+    redis::Redis,
+};

@@ -42,7 +42,7 @@ impl Postgres {
     pub fn start() -> Postgres {
         let (folder, programs) = (guarded::folder("postgres"), programs());
         initialize(folder.path(), &programs);
-        let made = certificates::make();
+        let made = certificates::certificates();
         let files = [("server.crt", &made.certificate), ("server.key", &made.key)];
         files.iter().for_each(|(name, pem)| guarded::write(&folder.path().join("data").join(name), pem));
         let databases = AtomicU32::new(0);

@@ -36,7 +36,7 @@ impl Redis {
 
     /// TLS alone, by a certificate for `localhost` and 127.0.0.1, and a password.
     pub fn start_with_tls_and_password() -> Redis {
-        let made = certificates::make();
+        let made = certificates::certificates();
         let redis = Redis::start_as(Some(&made));
         assert!(redis.tls.is_some());
         redis

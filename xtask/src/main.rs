@@ -26,6 +26,13 @@ enum Command {
     Test,
     /// Delete sessions, and kill the controller, at every step of a start in turn
     Steps,
+    /// Break a cluster under traffic in every way, and see that nothing is lost
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// What podling-chaos is told, such as --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measure, side by side with what it is compared with, in one run
     #[command(subcommand)]
     Bench(Bench),
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
         Command::Check => setup::run().and_then(|()| check::run()),
         Command::Test => setup::run().and_then(|()| check::run()).and_then(|()| test::run()),
         Command::Steps => setup::run().and_then(|()| test::steps()),
+        Command::Chaos { arguments } => setup::run().and_then(|()| test::chaos(&arguments)),
         Command::Bench(Bench::Terminal { arguments }) => test::bench(&arguments),
     };
     match outcome {

@@ -7,10 +7,11 @@ use anyhow::{Context, bail};
 use crate::run::{OWN_NODE, cargo, root, step, which};
 
 /// A program, and the Debian package that brings it.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("faketime", "faketime"),
     ("gcc", "gcc"),
     ("git", "git"),
     ("initdb", "postgresql"),

@@ -23,6 +23,15 @@ pub(crate) fn steps() -> anyhow::Result<()> {
     step(tests)
 }
 
+/// Builds the services, and breaks them.
+pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
+    let packages = ["podling-controller", "podling-gateway", "podling-runner", "podling-e2e"];
+    let packages = packages.into_iter().flat_map(|package| ["--package", package]);
+    step(cargo(["build", "--profile", "ci", "--bins"].into_iter().chain(packages)))?;
+    let run = ["run", "--quiet", "--profile", "ci", "--package", "podling-e2e", "--bin", "podling-chaos", "--"];
+    step(cargo(run.into_iter().chain(arguments.iter().map(String::as_str))))
+}
+
 /// Builds and runs the benchmark of the terminal.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
     let profile = if arguments.iter().any(|argument| argument == "--ci") { "ci" } else { "release" };

@@ -1,6 +1,7 @@
 //! What users see, end to end: the built binary, real sockets, a real browser, real signals.
 
 mod attacks;
+mod chaos;
 mod control;
 mod deaths;
 mod documents;

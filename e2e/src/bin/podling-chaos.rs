@@ -1,0 +1,94 @@
+//! `cargo xtask chaos`: every fault in turn, and docs/reliability.md.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::Parser;
+use podling_e2e::chaos::{cluster::Cluster, fault::Fault, report, soak::soak, trial};
+
+/// Breaks a cluster under traffic in every way, one after the other, and tells what it came to
+#[derive(Parser)]
+#[command(name = "podling-chaos")]
+struct Args {
+    /// Only this fault, such as `kill-gateway`. May be repeated. Default: every one
+    #[arg(long, value_parser = fault)]
+    only: Vec<Fault>,
+
+    /// Sessions that stand when the fault happens; as many more are created while it lasts
+    #[arg(long, default_value_t = 8)]
+    sessions: usize,
+
+    /// Break nothing, but create, watch and end sessions for so long, and look for what grows
+    #[arg(long, value_parser = humantime::parse_duration)]
+    soak: Option<Duration>,
+
+    /// Write docs/reliability.md
+    #[arg(long)]
+    write: bool,
+}
+
+fn fault(name: &str) -> Result<Fault, String> {
+    let names = || Fault::ALL.map(Fault::name).join(", ");
+    Fault::ALL.into_iter().find(|fault| fault.name() == name).ok_or_else(|| format!("one of: {}", names()))
+}
+
+fn main() -> ExitCode {
+    let outcome = tokio::runtime::Runtime::new().context("the runtime cannot start").and_then(|runtime| {
+        let args = Args::parse();
+        runtime.block_on(run(&args))
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether nothing was broken.
+async fn run(args: &Args) -> anyhow::Result<bool> {
+    if let Some(time) = args.soak {
+        return soaked(time).await;
+    }
+    let faults = if args.only.is_empty() { Fault::ALL.to_vec() } else { args.only.clone() };
+    let mut cluster = Cluster::start().await?;
+    let mut outcomes = Vec::new();
+    for (place, fault) in faults.iter().enumerate() {
+        eprintln!("[{}/{}] {}", place + 1, faults.len(), fault.title());
+        let outcome =
+            trial(&mut cluster, *fault, args.sessions).await.inspect_err(|_| eprintln!("{}", cluster.logs()))?;
+        eprintln!("{}", outcome.summary());
+        if !outcome.broken.is_empty() {
+            eprintln!("{}", cluster.logs());
+        }
+        outcomes.push(outcome);
+    }
+    cluster.end().await?;
+    if args.write {
+        let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+        let date = jiff::Zoned::now().strftime("%-d %B %Y").to_string();
+        let page = report::page(&outcomes, &date, format!("cargo xtask chaos {words}").trim_end());
+        let path = root().join("docs/reliability.md");
+        std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(outcomes.iter().all(|outcome| outcome.broken.is_empty()))
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what it is for")]
+async fn soaked(time: Duration) -> anyhow::Result<bool> {
+    let mut cluster = Cluster::start().await?;
+    let soaked = soak(&mut cluster, time).await.inspect_err(|_| eprintln!("{}", cluster.logs()))?;
+    cluster.end().await?;
+    println!("{}{}", soaked.table()?, soaked.broken.join("\n"));
+    Ok(soaked.broken.is_empty())
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the workspace").to_owned()
+}
