@@ -122,6 +122,7 @@ impl Controller {
         listeners.serve(crate::grpc::router(core.clone(), service_keys, stop.clone()), &stop, &mut tasks);
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));
         tasks.spawn(ending(reaper::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(crate::grpc::ends::run(core.clone(), stop.clone())));
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
         let (filling, filled) = (stop.clone(), Arc::clone(&pool));
         tasks.spawn(ending(async move { filled.run(filling).await }));

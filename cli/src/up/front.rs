@@ -16,7 +16,12 @@ use std::{
 
 use axum::body::Body;
 use http::{HeaderValue, Request, Response, StatusCode, Version, header, uri::PathAndQuery};
-use hyper::{body::Incoming, client::conn::http1, service::service_fn, upgrade::OnUpgrade};
+use hyper::{
+    body::{Body as _, Incoming},
+    client::conn::http1,
+    service::service_fn,
+    upgrade::OnUpgrade,
+};
 use hyper_util::rt::TokioIo;
 use podling_daemon::{http as server, problem::Problem};
 use podling_gateway::Gateway;
@@ -62,18 +67,18 @@ impl Backends {
         }
         order
     }
+}
 
-    async fn connect(&self) -> Option<TcpStream> {
-        for address in self.in_turn() {
-            match timeout(CONNECT, TcpStream::connect(address)).await {
-                Ok(Ok(socket)) => {
-                    let _ = socket.set_nodelay(true); // Only latency would suffer.
-                    return Some(socket);
-                }
-                refused => debug!(%address, ?refused, "a server is passed over"),
-            }
+async fn connect(address: SocketAddr) -> Option<TcpStream> {
+    match timeout(CONNECT, TcpStream::connect(address)).await {
+        Ok(Ok(socket)) => {
+            let _ = socket.set_nodelay(true); // Only latency would suffer.
+            Some(socket)
         }
-        None
+        refused => {
+            debug!(%address, ?refused, "a server is passed over");
+            None
+        }
     }
 }
 
@@ -103,18 +108,23 @@ impl Front {
             true => (&self.gateways, "gateway"),
             false => (&self.controllers, "controller"),
         };
-        let Some(socket) = backends.connect().await else { return unavailable(what) };
-        match timeout(ANSWER, self.forward(socket, request)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                debug!(%error, "a {what} broke off");
-                unavailable(what)
+        let asks_only = asks_only(&request);
+        let (parts, body) = request.map(Body::new).into_parts();
+        let mut body = Some(body);
+        for address in backends.in_turn() {
+            let Some(socket) = connect(address).await else { continue };
+            let Some(body) = (if asks_only { Some(Body::empty()) } else { body.take() }) else { break };
+            let request = Request::from_parts(parts.clone(), body);
+            match timeout(ANSWER, self.forward(socket, request)).await {
+                Ok(Ok(response)) => return response,
+                Ok(Err(error)) => debug!(%error, "a {what} broke off"),
+                Err(_) => debug!("a {what} does not answer"),
             }
-            Err(_) => unavailable(what),
         }
+        Problem::unavailable(what).response().map(Body::new)
     }
 
-    async fn forward(&self, socket: TcpStream, mut request: Request<Incoming>) -> hyper::Result<Response<Body>> {
+    async fn forward(&self, socket: TcpStream, mut request: Request<Body>) -> hyper::Result<Response<Body>> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await?;
         self.carrying.spawn(async move {
             if let Err(error) = connection.with_upgrades().await {
@@ -135,8 +145,13 @@ impl Front {
     }
 }
 
+/// Whether nothing can have happened twice when a second server is asked because the first broke off.
+fn asks_only(request: &Request<Incoming>) -> bool {
+    request.method().is_safe() && request.body().is_end_stream() && !request.headers().contains_key(header::UPGRADE)
+}
+
 /// HTTP/2 names the host elsewhere, and servers want the path alone.
-fn as_http1(mut request: Request<Incoming>) -> Request<Incoming> {
+fn as_http1(mut request: Request<Body>) -> Request<Body> {
     if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
         request.headers_mut().entry(header::HOST).or_insert(host);
     }
@@ -151,10 +166,6 @@ async fn carry(client: OnUpgrade, server: OnUpgrade) {
     let Ok((client, server)) = tokio::try_join!(client, server) else { return };
     // However it ends, both sides know.
     let _ = copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(server)).await;
-}
-
-fn unavailable(what: &str) -> Response<Body> {
-    Problem::unavailable(what).response().map(Body::new)
 }
 
 #[cfg(test)]
@@ -173,19 +184,5 @@ mod tests {
         assert_eq!(backends.in_turn(), [at(1), at(2), at(0)]);
         backends.remove(1);
         assert_eq!(backends.in_turn().len(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_server_that_refuses_is_passed_over() {
-        let backends = Backends::default();
-        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        assert!(backends.connect().await.is_none());
-        backends.put(0, gone);
-        backends.put(1, listener.local_addr().expect("bound"));
-        for _ in 0..4 {
-            let socket = backends.connect().await.expect("the one that listens");
-            assert_eq!(socket.peer_addr().ok(), listener.local_addr().ok());
-        }
     }
 }

@@ -5,6 +5,7 @@ mod auth;
 pub(crate) mod control;
 mod credit;
 mod drain;
+pub(crate) mod ends;
 mod error;
 mod fetching;
 mod gateways;

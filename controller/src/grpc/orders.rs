@@ -8,7 +8,7 @@ use std::{
 
 use podling_proto::control::{Order, Stop, order};
 use podling_session::{
-    id::{Incarnation, RunnerId},
+    id::{Incarnation, RunnerId, Uid},
     phase::End,
 };
 use tokio::sync::mpsc;
@@ -64,6 +64,11 @@ impl Orders {
             Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
         }
+    }
+
+    /// Whether a runner of the session is on the line right now.
+    pub(super) fn serves(&self, uid: Uid) -> bool {
+        self.lock().serving.keys().any(|life| life.uid == uid)
     }
 
     /// Whether the runner of an incarnation is on the line right now.
@@ -166,7 +171,7 @@ pub(super) fn stop_order(end: &End, grace: Duration) -> Order {
 
 #[cfg(test)]
 mod tests {
-    use podling_session::{id::Uid, phase::EndReason};
+    use podling_session::phase::EndReason;
 
     use super::*;
 

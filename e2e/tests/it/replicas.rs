@@ -14,6 +14,9 @@ use rustix::process::Signal;
 use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What `podling up` says of a service.
+const SERVES: &str = "serves on";
+const ENDED: &str = "ended by itself";
 
 /// `podling up` with two of each, and what they share.
 struct Deployment {
@@ -38,27 +41,26 @@ impl Deployment {
         services
     }
 
-    /// How often a service of a kind has begun to serve.
-    fn begun(&self, kind: &str) -> usize {
-        self.podling
-            .log()
-            .lines()
-            .filter(|line| line.contains(&format!(" {kind} ")) && line.contains("serves on"))
-            .count()
+    /// How often something was said of a kind of service.
+    fn told(&self, kind: &str, words: &str) -> usize {
+        let log = self.podling.log();
+        log.lines().filter(|line| line.contains(&format!(" {kind} ")) && line.contains(words)).count()
     }
 
-    /// Kills one service, and gives what it is to be measured by when another has taken its place.
-    fn kill(&self, kind: &str) -> usize {
-        signal(self.services(kind).swap_remove(0).pid, Signal::KILL);
-        self.begun(kind)
-    }
-
-    async fn replaced(&self, kind: &str, begun: usize) {
-        until(&format!("another {kind} serves"), PATIENCE, async || {
-            let now = self.begun(kind);
-            if now > begun { Ok(()) } else { Err(now) }
+    async fn told_again(&self, kind: &str, words: &str, before: usize) {
+        until(&format!("a {kind} {words}"), PATIENCE, async || {
+            let now = self.told(kind, words);
+            if now > before { Ok(()) } else { Err(now) }
         })
         .await;
+    }
+
+    /// Kills one service, waits until it is dead, and gives what its successor is told by.
+    async fn kill(&self, kind: &str) -> usize {
+        let (ended, begun) = (self.told(kind, ENDED), self.told(kind, SERVES));
+        signal(self.services(kind).swap_remove(0).pid, Signal::KILL);
+        self.told_again(kind, ENDED, ended).await;
+        begun
     }
 
     async fn attach(&self, session: &Session) -> Viewer {
@@ -99,19 +101,19 @@ async fn a_service_that_is_killed_is_missed_by_nobody_and_comes_back() {
     let mut viewer = deployment.attach(&session).await;
     viewer.sees("ready").await;
     for number in 0..2 {
-        let begun = deployment.kill("controller");
+        let begun = deployment.kill("controller").await;
         let word = format!("word-{number}");
         viewer.type_in(&format!("{word}\r")).await;
         viewer.sees(&format!("got {word}")).await;
-        assert_eq!(podling.session(&session.uid).await["phase"], "running", "who calls finds the other");
-        deployment.replaced("controller", begun).await;
+        podling.reaches(&session.uid, "running").await; // Whoever calls finds the other.
+        deployment.told_again("controller", SERVES, begun).await;
     }
     for _ in 0..2 {
-        let begun = deployment.kill("gateway");
+        let begun = deployment.kill("gateway").await;
         viewer = deployment.come_back(&session, &viewer).await;
         viewer.type_in("again\r").await;
         viewer.sees("got again").await;
-        deployment.replaced("gateway", begun).await;
+        deployment.told_again("gateway", SERVES, begun).await;
     }
     let (status, _) = podling.delete(&format!("/api/sessions/{}", session.uid)).await;
     assert!(status.is_success());

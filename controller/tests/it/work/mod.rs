@@ -3,5 +3,6 @@
 mod dying;
 mod releasing;
 mod restarting;
+mod sharing;
 mod starting;
 mod world;

@@ -53,9 +53,7 @@ pub(super) struct World {
 impl World {
     pub(super) async fn start(script: &str) -> World {
         let data = tempfile::tempdir().expect("a directory");
-        let path = data.path().join("runner.sh");
-        std::fs::write(&path, script).expect("a file");
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("our file");
+        put_runner(data.path(), script);
         let controller = Some(start(data.path()).await);
         World { data, controller }
     }
@@ -152,20 +150,36 @@ impl World {
 impl Drop for World {
     /// A test that failed leaves no runners either.
     fn drop(&mut self) {
-        for directory in self.directories() {
-            let stat = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
-            let pid = stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-            let Some(pid) = pid else { continue };
-            // The number may be another process's by now; only a runner of this world has the directory as its own.
-            let cwd = std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_pid()));
-            if cwd.is_ok_and(|cwd| cwd == directory) {
-                let _ = kill_process(pid, Signal::KILL); // It may just have died.
-            }
+        kill_runners(self.data.path());
+    }
+}
+
+pub(super) fn kill_runners(data: &Path) {
+    let entries = std::fs::read_dir(data.join("runners")).into_iter().flatten().flatten();
+    for directory in entries.map(|entry| entry.path()) {
+        let stat = std::fs::read_to_string(directory.join("pid")).unwrap_or_default();
+        let pid = stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid else { continue };
+        // The number may be another process's by now; only a runner of this world has the directory as its own.
+        let cwd = std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_pid()));
+        if cwd.is_ok_and(|cwd| cwd == directory) {
+            let _ = kill_process(pid, Signal::KILL); // It may just have died.
         }
     }
 }
 
+/// The program of all runners below a directory.
+pub(super) fn put_runner(data: &Path, script: &str) {
+    let path = data.join("runner.sh");
+    std::fs::write(&path, script).expect("a file");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("our file");
+}
+
 async fn start(data: &Path) -> Controller {
+    start_on(data, Database::Sqlite).await
+}
+
+pub(super) async fn start_on(data: &Path, database: Database) -> Controller {
     let words = ["podling", "--grace", "1s", "--max-sessions-per-owner", "1", "--warm-runners", "0"];
     let config = Config {
         data_dir: data.to_owned(),
@@ -175,7 +189,7 @@ async fn start(data: &Path) -> Controller {
         metrics: PrometheusBuilder::new().build_recorder().handle(),
         service_keys: ServiceKeys::random(),
         control: ControlArgs::default(),
-        database: Database::Sqlite,
+        database,
         redis: None,
         args: Whole::parse_from(words).args,
     };
@@ -186,6 +200,6 @@ pub(super) fn owner() -> Owner {
     Principal::local_owner().owner
 }
 
-fn id(session: &Session) -> SessionId {
+pub(super) fn id(session: &Session) -> SessionId {
     session.id.clone()
 }

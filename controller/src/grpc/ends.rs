@@ -1,0 +1,70 @@
+//! Ends that other controllers wrote, told to the runners whose control streams are open here.
+
+use std::time::Duration;
+
+use podling_session::{event::Cursor, phase::Phase, store::StoreError};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::core::Core;
+
+/// Hints may be lost; the feed is looked at this often in any case.
+const POLL: Duration = Duration::from_secs(1);
+/// Hints come with every change. One look for all those of a moment.
+const REST: Duration = Duration::from_millis(80);
+/// An event may be seen later than the hint that it caused: when the transactions that ran beside its own have ended. So
+/// long after a hint is looked again and again.
+const LATE: Duration = Duration::from_millis(500);
+/// How long one look may take.
+const LOOK: Duration = Duration::from_secs(5);
+/// Events that are read at once.
+const AT_ONCE: u32 = 1_000;
+/// The kind of event that ends a session.
+const ENDED: &str = "session.ended";
+
+/// Follows the feed of events until `stop`. A controller that is alone tells its runners as it ends their sessions.
+pub(crate) async fn run(core: Core, stop: CancellationToken) {
+    if core.settings.alone {
+        return stop.cancelled().await;
+    }
+    let mut cursor = Cursor::default();
+    let mut hinted = Instant::now();
+    let following = async {
+        loop {
+            match timeout(LOOK, look(&core, cursor)).await {
+                Ok(Ok(next)) => cursor = next,
+                Ok(Err(error)) => {
+                    warn!(error = &error as &dyn std::error::Error, "what others did could not be read");
+                    sleep(POLL).await;
+                }
+                Err(_) => warn!("what others did could not be read in time"),
+            }
+            sleep(REST).await;
+            let patience = if hinted.elapsed() < LATE { Duration::ZERO } else { POLL };
+            if timeout(patience, core.system.changed()).await.is_ok() {
+                hinted = Instant::now();
+            }
+        }
+    };
+    stop.run_until_cancelled(following).await;
+}
+
+/// Tells of every end since the cursor; the cursor of the next look.
+async fn look(core: &Core, mut cursor: Cursor) -> Result<Cursor, StoreError> {
+    loop {
+        let feed = core.system.feed(cursor, AT_ONCE).await?;
+        if feed.events.is_empty() {
+            return Ok(cursor);
+        }
+        // Twice is no harm, so the cursor moves when all of them were told.
+        for event in feed.events.iter().filter(|event| event.kind == ENDED && core.orders.serves(event.uid)) {
+            if let Some(session) = core.system.find(event.uid).await?
+                && let Phase::Ended(end) = &session.phase
+            {
+                core.orders.stop(session.life(), end, core.settings.grace);
+            }
+        }
+        cursor = feed.next;
+    }
+}
