@@ -19,8 +19,10 @@ use super::{
 const CONNECT: Duration = Duration::from_millis(700);
 /// After which the server gives a statement up, if whoever asked has not.
 const STATEMENT: Duration = Duration::from_secs(10);
-/// For a row or a table that somebody else has locked.
-const LOCK: Duration = Duration::from_secs(2);
+/// For a row or a table that somebody else has locked: a caller does not wait longer.
+const LOCK: Duration = Duration::from_millis(900);
+/// How often the server looks whether whoever asked is there still.
+const CLIENT_CHECK: Duration = Duration::from_secs(1);
 /// For the next statement of an open transaction, before its locks are freed.
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 /// A peer that has gone without a word is noticed after idle + 3 intervals, or when it does not confirm for so long what
@@ -75,9 +77,10 @@ impl Target {
     pub(super) fn for_statements(&self) -> Config {
         let mut config = self.config.clone();
         let (statement, lock, idle) = (STATEMENT.as_millis(), LOCK.as_millis(), IDLE_IN_TRANSACTION.as_millis());
+        let check = CLIENT_CHECK.as_millis();
         config.options(format!(
             "{} -c statement_timeout={statement} -c lock_timeout={lock} \
-            -c idle_in_transaction_session_timeout={idle}",
+            -c idle_in_transaction_session_timeout={idle} -c client_connection_check_interval={check}",
             config.get_options().unwrap_or_default()
         ));
         config
