@@ -18,6 +18,7 @@ mod road;
 mod rows;
 mod schema;
 mod secrets;
+mod services;
 mod starts;
 mod tokens;
 mod troubles;
