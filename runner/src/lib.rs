@@ -40,6 +40,7 @@ use podling_session::{
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -60,6 +61,8 @@ pub use controller::Bootstrap;
 pub const ATTACH_SOCKET: &str = "attach.sock";
 /// Largest message that a gateway may send: input in one piece.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// How long a signal waits for the controller to say why. A runner that stood still connects anew first.
+const REASON: Duration = Duration::from_secs(1);
 /// More streams than the registry ever opens, so that it and not the transport refuses a viewer.
 const MAX_STREAMS: u32 = 8192;
 
@@ -181,13 +184,16 @@ impl Runner {
         }
     }
 
-    /// A signal is an order to stop, and to wait for nobody.
+    /// A signal is an order to stop, and to wait for nobody but the controller, which may know why and is about to say so.
     fn obey_signals(&mut self, grace: Duration, signalled: CancellationToken) {
         let orders = Arc::clone(&self.orders);
         self.listeners.spawn(async move {
             match shutdown::terminated().await {
                 Ok(()) => info!("the runner was told to end"),
                 Err(error) => return error!(%error, "signals cannot be listened for"),
+            }
+            if orders.is_assigned() {
+                let _ = timeout(REASON, orders.ordered()).await; // Without one the session was just stopped.
             }
             orders.order(Order::Stop(Stop { end: End::because(EndReason::Stopped), grace }));
             signalled.cancel();

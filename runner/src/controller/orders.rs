@@ -60,6 +60,10 @@ impl Orders {
         first(&self.assign).await
     }
 
+    pub(crate) fn is_assigned(&self) -> bool {
+        self.assign.borrow().is_some()
+    }
+
     /// Whether the runner must end.
     pub(crate) fn order_now(&self) -> Option<Order> {
         self.order.borrow().clone()

@@ -59,6 +59,17 @@ async fn a_signal_stops_the_command_and_the_runner() {
     assert_eq!((world.ended().await.0, exits(&world)), (exit, 1));
 }
 
+/// A runner that stood still finds both when it goes on.
+#[tokio::test]
+async fn a_signal_that_is_quicker_than_the_controllers_reason_does_not_take_its_place() {
+    let (mut world, mut viewer) = ready(STUBBORN, &["--grace=60s"]).await;
+    world.signal();
+    world.controller.stop("runner-lost", "", 300);
+    let Last::Exit(exit) = viewer.last().await else { panic!("{:?}", viewer.end) };
+    assert_eq!((exit.reason.as_str(), exit.exit_code), ("runner-lost", Some(137)));
+    assert_eq!(world.exit_code().await, Some(137));
+}
+
 #[tokio::test]
 async fn a_runner_whose_controller_is_gone_ends_itself() {
     let (mut world, mut viewer) = ready(STUBBORN, &["--controller-refused-timeout=500ms"]).await;
