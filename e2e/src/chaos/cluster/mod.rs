@@ -1,54 +1,36 @@
 //! Two controllers and two gateways as processes of their own, a Postgres and a Redis, and a proxy on each link.
 
+mod files;
+mod service;
+
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::Write,
     net::TcpListener,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command as Program, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, bail, ensure};
-use podling_servers::{Postgres, Redis, certificates};
+use anyhow::{Context, ensure};
+use podling_servers::{Postgres, Redis};
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::{
-    process::{Child, Command},
-    time::{Instant, sleep, timeout},
-};
 
+use self::{files::Files, service::Service};
 use super::{
     api::Api,
     fault::{Dependency, Link, Role},
 };
-use crate::{podling::built, process, proxy::Proxy};
+use crate::{process, proxy::Proxy};
 
 /// How many of each service there are.
 pub const REPLICAS: usize = 2;
-/// Builds without optimisation on a busy machine start slowly.
-const START: Duration = Duration::from_secs(30);
-/// A drain sends viewers away over ten seconds and lets calls end.
-const STOP: Duration = Duration::from_secs(40);
-const BETWEEN: Duration = Duration::from_millis(50);
 /// Logs and sockets of some hundred sessions fit, and a disk is soon full.
 const DISK: &str = "size=256m,mode=700";
 /// Debian's libfaketime package puts it there.
 const FAKETIME: &str = "faketime/libfaketimeMT.so.1";
-
-/// A service's process, and how to start it again.
-struct Service {
-    name: String,
-    program: PathBuf,
-    arguments: Vec<String>,
-    environment: Vec<(String, String)>,
-    /// What makes its clock a wrong one.
-    clock: Vec<(&'static str, String)>,
-    port: u16,
-    log: PathBuf,
-    child: Option<Child>,
-}
 
 pub struct Cluster {
     services: Vec<Service>,
@@ -282,135 +264,9 @@ impl Drop for Cluster {
         self.services.clear(); // Their children are killed with them.
         if self.is_mounted {
             // Lazily: a runner that is just ending may still hold it.
-            let _ = Program::new("umount").arg("--lazy").arg(&self.data_dir).status();
+            let _ = Command::new("umount").arg("--lazy").arg(&self.data_dir).status();
         }
     }
-}
-
-impl Service {
-    fn new(
-        home: &Path,
-        (role, place): (&str, usize),
-        port: u16,
-        arguments: Vec<String>,
-        urls: &[(&str, &String)],
-    ) -> Service {
-        let name = format!("{role}-{place}");
-        Service {
-            program: built(&format!("podling-{role}")),
-            log: home.join(format!("{name}.log")),
-            name,
-            arguments,
-            environment: urls.iter().map(|(name, url)| ((*name).to_owned(), (*url).clone())).collect(),
-            clock: Vec::new(),
-            port,
-            child: None,
-        }
-    }
-
-    /// Returns once it serves.
-    async fn start(&mut self) -> anyhow::Result<()> {
-        let log = OpenOptions::new().append(true).create(true).open(&self.log)?;
-        let child = Command::new(&self.program)
-            .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .envs(self.clock.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn();
-        self.child = Some(child.with_context(|| format!("cannot start {}", self.program.display()))?);
-        let (deadline, url) = (Instant::now() + START, format!("http://127.0.0.1:{}/servez", self.port));
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(1)).build()?;
-        loop {
-            match client.get(&url).send().await {
-                Ok(response) if response.status().is_success() => return Ok(()),
-                _ if self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(Some(_)))) => {
-                    bail!("{} ended at its start\n{}", self.name, self.end_of_log());
-                }
-                _ if Instant::now() >= deadline => {
-                    bail!("{} does not serve after {START:?}\n{}", self.name, self.end_of_log());
-                }
-                _ => sleep(BETWEEN).await,
-            }
-        }
-    }
-
-    async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
-        process::signal(self.pid()?, signal);
-        let mut child = self.child.take().context("it runs")?;
-        let status = timeout(STOP, child.wait()).await.with_context(|| format!("{} does not end", self.name))??;
-        ensure!(signal == Signal::KILL || status.success(), "{} ended with {status}", self.name);
-        Ok(())
-    }
-
-    fn pid(&self) -> anyhow::Result<i32> {
-        let pid = self.child.as_ref().and_then(Child::id).with_context(|| format!("{} does not run", self.name))?;
-        Ok(pid.try_into()?)
-    }
-
-    fn end_of_log(&self) -> String {
-        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<_> = log.lines().collect();
-        format!("-- {}\n{}\n", self.name, lines[lines.len().saturating_sub(40)..].join("\n"))
-    }
-}
-
-/// Keys and certificates of the cluster.
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
-    authority: PathBuf,
-    service_key: PathBuf,
-}
-
-impl Files {
-    fn write(home: &Path) -> anyhow::Result<Files> {
-        let certificates = certificates();
-        let write = |name: &str, content: &str| -> anyhow::Result<PathBuf> {
-            let path = home.join(name);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(content.as_bytes())?;
-            Ok(path)
-        };
-        Ok(Files {
-            certificate: write("controller.pem", &certificates.certificate)?,
-            key: write("controller.key", &certificates.key)?,
-            authority: write("authority.pem", &certificates.ca)?,
-            service_key: write("service.key", &format!("{:064x}\n", rand::random::<u128>()))?,
-        })
-    }
-
-    fn controller_arguments(&self, data_dir: &Path, control: &str) -> Vec<String> {
-        let path = |path: &Path| path.display().to_string();
-        let pairs = [
-            ("--data-dir", path(data_dir)),
-            ("--service-key-file", path(&self.service_key)),
-            ("--tls-cert", path(&self.certificate)),
-            ("--tls-key", path(&self.key)),
-            ("--tls-ca", path(&self.authority)),
-            ("--control-advertise", control.to_owned()),
-            ("--runner-listen", "127.0.0.1".to_owned()),
-            ("--creates-per-minute", "100000".to_owned()),
-            ("--max-sessions-per-owner", "100000".to_owned()),
-            ("--max-sessions-per-tenant", "100000".to_owned()),
-        ];
-        words(pairs)
-    }
-
-    fn gateway_arguments(&self, control: &str) -> Vec<String> {
-        let path = |path: &Path| path.display().to_string();
-        words([
-            ("--controller", control.to_owned()),
-            ("--controller-ca", path(&self.authority)),
-            ("--service-key-file", path(&self.service_key)),
-        ])
-    }
-}
-
-fn words<const N: usize>(pairs: [(&str, String); N]) -> Vec<String> {
-    pairs.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
 }
 
 /// A server's URL, by way of a proxy.
@@ -430,7 +286,7 @@ fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
 
 /// Gives the directory a small disk of its own, which only root can; whether it did.
 fn mount(directory: &Path) -> bool {
-    let mut mount = Program::new("mount");
+    let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", DISK, "podling-chaos"]).arg(directory).stderr(Stdio::null());
     rustix::process::geteuid().is_root() && mount.status().is_ok_and(|status| status.success())
 }
