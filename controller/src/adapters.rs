@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    data_dir::{DataDir, Use},
+    data_dir::{DataDir, DataDirError, Use},
     limit::{MemoryRateLimiter, RedisRateLimiter},
     store::{
         Store,
@@ -47,9 +47,24 @@ impl Database {
     pub(crate) async fn open(&self, data: &DataDir) -> anyhow::Result<Arc<Store>> {
         match self {
             Database::Sqlite => sqlite::open(&data.database()).await.context("the session store cannot be opened"),
-            Database::Postgres(settings) => postgres::open(settings).await.context("Postgres cannot be used"),
+            Database::Postgres(settings) => {
+                let store = postgres::open(settings).await.context("Postgres cannot be used")?;
+                own(&store, data).await?;
+                Ok(store)
+            }
         }
     }
+}
+
+/// Each controller compares what the store holds with what its launcher lists, and ends what is missing there. As long
+/// as runners are processes beside a data directory, all controllers of a database must list the same one.
+async fn own(store: &Store, data: &DataDir) -> anyhow::Result<()> {
+    let id = data.id()?;
+    let owner = store.bind(id).await.context("the database does not tell which data directory it belongs to")?;
+    if owner != id {
+        return Err(DataDirError::OtherDirectory { path: data.root().to_owned(), id, owner }.into());
+    }
+    Ok(())
 }
 
 /// Which database a URL names, without the password and whatever else may differ between its users.

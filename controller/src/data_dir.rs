@@ -14,6 +14,7 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 /// How long a start waits for those that began before it.
 const TURN: Duration = Duration::from_secs(60);
@@ -21,6 +22,8 @@ const TURN: Duration = Duration::from_secs(60);
 const TURN_POLL: Duration = Duration::from_millis(20);
 /// The description of a store is short.
 const MAX_STORE_BYTES: u64 = 4096;
+/// And so is a UUID.
+const MAX_ID_BYTES: u64 = 64;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
@@ -30,6 +33,14 @@ pub enum DataDirError {
     InUse(PathBuf),
     #[error("{} is in use by controllers of another database, {store}", .path.display())]
     OtherStore { path: PathBuf, store: String },
+    #[error(
+        "the database belongs to the controllers of another data directory, {owner}, and {} is {id}: its controllers \
+         would take each other's runners for lost. Start with that directory, which all of a database share, or with \
+         a database of this one's own", .path.display()
+    )]
+    OtherDirectory { path: PathBuf, id: Uuid, owner: Uuid },
+    #[error("{} must be a plain file with the id of the data directory, a UUID", .0.display())]
+    NotAnId(PathBuf),
     #[error("{} must belong to the user who runs this, and nobody else may write to it", .0.display())]
     NotOurs(PathBuf),
     #[error("{} must be a plain file of 32 bytes with mode 0600", .0.display())]
@@ -114,6 +125,22 @@ impl DataDir {
         self.root.join("control")
     }
 
+    /// What tells this directory from others, made at random where there is none, for which the caller has the turn.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    pub fn id(&self) -> Result<Uuid, DataDirError> {
+        let path = self.root.join("id");
+        let at = |error| DataDirError::File(path.clone(), error);
+        if !path.try_exists().map_err(at)? {
+            write_once(&path, format!("{}\n", Uuid::new_v4()).as_bytes()).map_err(at)?;
+        }
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path).map_err(at)?;
+        let mut text = String::new();
+        file.take(MAX_ID_BYTES).read_to_string(&mut text).map_err(at)?;
+        text.trim_end().parse().map_err(|_| DataDirError::NotAnId(path.clone()))
+    }
+
     /// The key under which secrets are sealed at rest, made at random where there is none, for which the caller has the turn.
     ///
     /// # Errors
@@ -122,7 +149,7 @@ impl DataDir {
         let path = self.root.join("keys/seal.key");
         let at = |error| DataDirError::File(path.clone(), error);
         if !path.try_exists().map_err(at)? {
-            make_key(&path).map_err(at)?;
+            write_once(&path, &rand::random::<[u8; 32]>()).map_err(at)?;
         }
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&path).map_err(at)?;
         let about = file.metadata().map_err(at)?;
@@ -184,10 +211,10 @@ fn share(mut file: &File, store: &str) -> io::Result<Shared> {
 }
 
 /// Written beside and moved: a key that a crash cut short would leave everything sealed under it lost.
-fn make_key(path: &Path) -> io::Result<()> {
+fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&rand::random::<[u8; 32]>())?;
+    file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
     File::open(path.parent().unwrap_or(path))?.sync_all()
@@ -253,6 +280,17 @@ mod tests {
                 Err(error) => assert!(!good && matches!(error, DataDirError::NotOurs(_)), "{mode:o}: {error}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_data_directory_keeps_its_id_and_no_two_have_the_same() {
+        let (root, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let data = claim(root.path(), &sharing("a")).await.expect("free");
+        let id = data.id().expect("made");
+        assert_eq!(data.id().expect("read"), id);
+        assert_ne!(claim(other.path(), &sharing("a")).await.expect("free").id().expect("made"), id);
+        std::fs::write(root.path().join("id"), "").expect("ours");
+        assert!(matches!(data.id(), Err(DataDirError::NotAnId(_))), "a new one would let two directories in");
     }
 
     #[tokio::test]

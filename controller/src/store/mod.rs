@@ -4,6 +4,7 @@
 //! databases speak: a precondition stands in the `WHERE` of the statement that acts on it. What differs stands in [`tx`].
 
 mod beats;
+mod belonging;
 mod clock;
 mod error;
 mod events;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use podling_session::store::StoreError;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 pub use self::clock::Clock;
 use self::{
@@ -54,6 +56,15 @@ impl Store {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
         }
+    }
+
+    /// The data directory that this database belongs to: from the first call on, the one that was named then. Only
+    /// databases outside of any directory are asked.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn bind(&self, directory: Uuid) -> Result<Uuid, StoreError> {
+        self.promise(async move |tx: &Tx<'_>| belonging::bind(tx, directory).await).await
     }
 
     /// A transaction that only looks, by one statement.

@@ -14,11 +14,18 @@ use super::{OpenError, Settings, target::Target};
 use crate::store::error::{Error, NoAnswer};
 
 /// The schema, oldest first, and how each step is undone. What was once released is never edited.
-const MIGRATIONS: [(&str, &str, &str); 1] = [(
-    "V1__sessions",
-    include_str!("../../../migrations/postgres/V1__sessions.sql"),
-    include_str!("../../../migrations/postgres/D1__sessions.sql"),
-)];
+const MIGRATIONS: [(&str, &str, &str); 2] = [
+    (
+        "V1__sessions",
+        include_str!("../../../migrations/postgres/V1__sessions.sql"),
+        include_str!("../../../migrations/postgres/D1__sessions.sql"),
+    ),
+    (
+        "V2__data_dir",
+        include_str!("../../../migrations/postgres/V2__data_dir.sql"),
+        include_str!("../../../migrations/postgres/D2__data_dir.sql"),
+    ),
+];
 
 /// How long a migration may take, with the wait for another process that migrates.
 const PATIENCE: Duration = Duration::from_secs(600);

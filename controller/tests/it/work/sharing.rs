@@ -19,7 +19,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming, transport::Channel};
 
-use super::world::{OBEDIENT, PROMISED, id, kill_runners, owner, put_runner, start_on};
+use super::world::{OBEDIENT, PROMISED, id, kill_runners, owner, put_runner, start_on, try_start_on};
 
 struct Shared {
     data: TempDir,
@@ -101,6 +101,39 @@ async fn four_controllers_that_start_at_once_on_nothing_have_one_set_of_keys() {
     let key = std::fs::read_to_string(shared.data.path().join("operator.key")).expect("the first key");
     assert!(key.starts_with("podling_"));
     for controller in controllers {
+        controller.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_with_another_data_directory_is_refused_and_takes_no_session_for_lost() {
+    let shared = Shared::new().await;
+    let controller = shared.controller().await;
+    let session = create(controller.core()).await;
+    launched(controller.core(), &session).await;
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    put_runner(elsewhere.path(), OBEDIENT);
+    let refused = try_start_on(elsewhere.path(), shared.database.clone()).await.err().expect("it is refused");
+    let told = format!("{refused:#}");
+    assert!(told.contains("another data directory") && told.contains("Start with that directory"), "{told}");
+    assert!(!told.contains("secret-of-a-test"), "{told}");
+    let found = controller.core().system.find(session.uid).await.expect("the store answers").expect("it is there");
+    assert!(found.phase.end().is_none(), "{:?}", found.phase);
+    controller.close().await;
+    // Nor when nobody is there to be asked; and the one to which it belongs comes back.
+    assert!(try_start_on(elsewhere.path(), shared.database.clone()).await.is_err());
+    shared.controller().await.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_data_directories_that_start_at_once_on_an_empty_database_one_has_it() {
+    let (shared, elsewhere) = (Shared::new().await, Shared::new().await);
+    let (one, other) = tokio::join!(
+        try_start_on(shared.data.path(), shared.database.clone()),
+        try_start_on(elsewhere.data.path(), shared.database.clone()),
+    );
+    assert_eq!([&one, &other].iter().filter(|started| started.is_ok()).count(), 1);
+    for controller in [one, other].into_iter().flatten() {
         controller.close().await;
     }
 }

@@ -180,6 +180,10 @@ async fn start(data: &Path) -> Controller {
 }
 
 pub(super) async fn start_on(data: &Path, database: Database) -> Controller {
+    try_start_on(data, database).await.expect("a controller")
+}
+
+pub(super) async fn try_start_on(data: &Path, database: Database) -> anyhow::Result<Controller> {
     let words = ["podling", "--grace", "1s", "--max-sessions-per-owner", "1", "--warm-runners", "0"];
     let config = Config {
         data_dir: data.to_owned(),
@@ -193,7 +197,7 @@ pub(super) async fn start_on(data: &Path, database: Database) -> Controller {
         redis: None,
         args: Whole::parse_from(words).args,
     };
-    Controller::start(config).await.expect("a controller")
+    Controller::start(config).await
 }
 
 pub(super) fn owner() -> Owner {
