@@ -1,8 +1,9 @@
 //! Liveness, readiness and whether to be sent traffic.
 //!
-//! `/healthz` says that the process lives, `/readyz` the truth about each dependency, and `/servez`, which balancers
-//! probe, is false only before start-up is complete and while draining: a dependency that all replicas share must not
-//! take them all out.
+//! `/healthz` says by any answer that the process lives (a controller's answer is 503 while its database is down),
+//! `/readyz` the truth about each dependency, and `/servez`, which balancers and supervisors probe, is false only before
+//! start-up is complete and while draining: a dependency that all replicas share must not take them all out, nor have
+//! them restarted.
 
 use std::sync::{
     Arc,

@@ -54,7 +54,9 @@ struct PublicKey {
     e: String,
 }
 
-/// Liveness, with a word on the database.
+/// Liveness, with a word on the database: any answer says that the process lives, 503 that it is degraded.
+///
+/// Not for what restarts a controller or takes it from a balancer: a restart brings no database back. That asks `/servez`.
 #[utoipa::path(
     get, path = "/healthz", tag = "operations", security(()),
     responses((status = 200, description = "It works", body = Health), (status = 503, description = "Degraded", body = Health)),

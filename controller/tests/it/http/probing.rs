@@ -1,7 +1,12 @@
 //! What probes and monitors are told while all is well, while the store is down, and while the server drains.
 
+use std::time::Duration;
+
+use podling_controller::store::postgres;
+use podling_servers::Postgres;
 use reqwest::Method;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use super::app::{App, answer, command, header, send};
 
@@ -37,4 +42,39 @@ async fn a_draining_server_wants_no_more_traffic() {
     assert_eq!(text(&app, "/servez").await, (503, "not serving".into()));
     assert_eq!(text(&app, "/readyz").await.0, 503);
     assert_eq!(text(&app, "/healthz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_postgres_a_controller_says_that_it_lives_and_is_degraded_within_a_second_and_is_sent_traffic() {
+    let mut server = Postgres::start();
+    let url = server.url(&server.database().await).into();
+    let settings = postgres::Settings { url, ca: None, migrate: true, connections: 4 };
+    let store = postgres::open(&settings).await.expect("it opens");
+    let app = App::start_with(|core| {
+        (core.sessions, core.system, core.principals) = (store.clone(), store.clone(), store);
+    })
+    .await;
+    assert_eq!(text(&app, "/healthz").await.0, 200);
+    for silent in [false, true] {
+        if silent {
+            server.pause()
+        } else {
+            server.stop()
+        }
+        let asked = Instant::now();
+        let health = answer(app.bare(Method::GET, "/healthz")).await;
+        assert_eq!(health, (503, json!({ "status": "degraded", "database": "disconnected" })));
+        assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());
+        assert_eq!(text(&app, "/servez").await.0, 200, "neither balancer nor supervisor takes it away");
+        if silent {
+            server.resume()
+        } else {
+            server.restart()
+        }
+        let back = Instant::now();
+        while text(&app, "/healthz").await.0 != 200 {
+            assert!(back.elapsed() < Duration::from_secs(5), "it does not recover");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
