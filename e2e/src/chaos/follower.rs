@@ -124,7 +124,8 @@ impl Follower {
         let mut asking = tokio::time::interval(ASK_AGAIN);
         let mut heard_at = Instant::now();
         loop {
-            let ending = *self.ask_end.borrow();
+            // Before its first line the command's terminal still shows what is typed.
+            let ending = *self.ask_end.borrow() && self.story.lines.count > 0;
             tokio::select! {
                 message = timeout_at(heard_at + SILENCE, socket.next()) => match message {
                     Ok(Some(Ok(Message::Binary(bytes)))) => {
