@@ -36,6 +36,7 @@ pub(crate) enum Figure {
 }
 
 const RAW: Option<&str> = Some("raw PTY");
+const COMMANDS: Option<&str> = Some("their SQL and Redis commands alone");
 const FOLLOWED: Option<&str> = Some("raw PTY that feeds an emulator");
 
 const fn ratio(
@@ -55,18 +56,27 @@ const fn value(id: &'static str, title: &'static str, unit: &'static str, goal: 
 const NONE: Option<Bound> = Some(Bound::AtMost(0.0));
 const NEAR: Option<Bound> = Some(Bound::AtLeast(0.95));
 
+/// What one command measures, and one page of docs/ shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    Terminal,
+    Replicas,
+}
+
 /// Measures that are read together.
 pub(crate) struct Group {
+    pub(crate) page: Page,
     pub(crate) title: &'static str,
-    /// For readers of docs/performance.md.
+    /// For readers of the page.
     pub(crate) about: &'static str,
     pub(crate) entries: &'static [Entry],
 }
 
 pub(crate) const BULK: &str = "Bulk";
 
-pub(crate) const GROUPS: &[Group] = &[
+const GROUPS: &[Group] = &[
     Group {
+        page: Page::Terminal,
         title: BULK,
         about: "A command prints 64 MB of text, `seq 1 5000000`, or 64 MB of what htop and less drew, from the first byte \
                 to the last that the viewer has. `live` is what a page asks for, `lossless` what logs and pipes do. Beside \
@@ -85,6 +95,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "Processor time",
         about: "Of server and runner together for one GB, emulator, log and both hops included. The measuring viewer's own \
                 limit is far above all rates.",
@@ -96,6 +107,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "From a key to its echo",
         about: "One byte to a `cat` on a raw terminal and back. The flood is another session's, and its viewer takes all of it.",
         entries: &[
@@ -106,6 +118,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "Ctrl-C",
         about: "`yes` floods for 0.7 s, the viewer reads 2 MB/s; from Ctrl-C until it has the prompt.",
         entries: &[Entry {
@@ -118,6 +131,7 @@ pub(crate) const GROUPS: &[Group] = &[
         }],
     },
     Group {
+        page: Page::Terminal,
         title: "Create",
         about: "From the request for a session to the first byte that its shell prints, token and attach included. Warm takes a \
                 runner from the pool that is kept by default; cold makes sandbox and runner first.",
@@ -127,6 +141,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "Reconnects",
         about: "Numbered lines flood at full speed and the connection is cut ten times at random; each byte is compared.",
         entries: &[
@@ -136,6 +151,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "Many viewers, and late ones",
         about: "200 viewers of one session attach, eight at a time, each with a token that is verified and spent; then all of \
                 them get the same output. A late one asks for a history of 100 000 lines of 80 characters.",
@@ -146,6 +162,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "Memory",
         about: "Proportional set size. Ten viewers that take nothing watch a flood; what server and runner grow by is divided \
                 by ten.",
@@ -157,6 +174,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "Scale",
         about: "1000 sessions on one `podling up`, and 5000 sockets that hear nothing; then each socket types and is answered.",
         entries: &[
@@ -167,6 +185,7 @@ pub(crate) const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        page: Page::Terminal,
         title: "ttyd",
         about: "The same through the one hop of ttyd, where one is on the PATH.",
         entries: &[
@@ -178,7 +197,37 @@ pub(crate) const GROUPS: &[Group] = &[
             ratio("ttyd-create", "ttyd: create", "ms", Some("raw PTY spawn"), None),
         ],
     },
+    Group {
+        page: Page::Replicas,
+        title: "Creates",
+        about: "`POST /api/sessions` until its answer, by 16 callers at once, each with a connection that stays open. Runners are \
+                not launched: the rows are made due in an hour. Beside it the statements of a create by 16 connections to the \
+                same Postgres (which does not wait for the disk on either side), prepared, and the script of the rate \
+                limiter. A create also signs a token, and its commit wakes every controller.",
+        entries: &[
+            ratio("creates-one", "one controller", "1/s", COMMANDS, None),
+            ratio("creates-two", "two controllers", "1/s", COMMANDS, None),
+            ratio("creates-scale", "two controllers", "1/s", Some("one"), None),
+        ],
+    },
+    Group {
+        page: Page::Replicas,
+        title: "Token redeems",
+        about: "A token is asked for and spent: `POST /api/sessions/{id}/token`, then the upgrade of a WebSocket to a running \
+                session until its resume frame, by 16 callers at once. On the way a token is signed (RS256) and checked twice, a connection \
+                opened, and a stream at the runner begun. Beside it the statements of both and `SET NX GET EX`.",
+        entries: &[
+            ratio("redeems-one", "one controller and one gateway", "1/s", COMMANDS, None),
+            ratio("redeems-two", "two of each", "1/s", COMMANDS, None),
+            ratio("redeems-scale", "two of each", "1/s", Some("one of each"), None),
+        ],
+    },
 ];
+
+/// Every group of a page, in the order in which they are shown.
+pub(crate) fn groups(page: Page) -> impl Iterator<Item = &'static Group> {
+    GROUPS.iter().filter(move |group| group.page == page)
+}
 
 /// Every measure, in the order in which they are shown.
 pub(crate) fn catalogue() -> impl Iterator<Item = &'static Entry> {

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 
 use crate::{
-    catalogue::{Bound, catalogue},
+    catalogue::{Bound, Page, catalogue, groups},
     results::{Results, Series},
 };
 
@@ -33,26 +33,35 @@ fn floor(cell: &str) -> anyhow::Result<Option<Floor>> {
         "<=" => Bound::AtMost(number),
         _ => bail!("{cell}: neither >= nor <="),
     };
-    let id = name.split('@').next().unwrap_or(name);
-    if !catalogue().any(|entry| entry.id == id) {
+    let floor = Floor { name: name.to_owned(), bound };
+    if !catalogue().any(|entry| entry.id == floor.id()) {
         bail!("{cell}: no measure has this name");
     }
-    Ok(Some(Floor { name: name.to_owned(), bound }))
+    Ok(Some(floor))
 }
 
-/// What a run fails for, a sentence each. A floor whose measure was not taken is one of them when `whole`.
-pub(crate) fn broken(floors: &[Floor], results: &Results, whole: bool) -> Vec<String> {
+/// What a run fails for, a sentence each: also a floor of the page that was to be measured whole, and was not.
+pub(crate) fn broken(floors: &[Floor], results: &Results, whole: Option<Page>) -> Vec<String> {
     let series = |name: &str| results.in_order().find(|series| series.name() == name);
     floors
         .iter()
         .filter_map(|floor| match series(&floor.name) {
             Some(series) => floor.broken_by(series),
-            None => whole.then(|| format!("{} was not measured", floor.name)),
+            None => (whole == Some(floor.page())).then(|| format!("{} was not measured", floor.name)),
         })
         .collect()
 }
 
 impl Floor {
+    fn id(&self) -> &str {
+        self.name.split('@').next().unwrap_or(&self.name)
+    }
+
+    fn page(&self) -> Page {
+        let has = |page| groups(page).flat_map(|group| group.entries).any(|entry| entry.id == self.id());
+        if has(Page::Terminal) { Page::Terminal } else { Page::Replicas }
+    }
+
     fn broken_by(&self, series: &Series) -> Option<String> {
         let figure = series.figure();
         let must = match self.bound {
@@ -95,11 +104,15 @@ mod tests {
     fn a_figure_beyond_its_floor_or_missing_fails_the_run() {
         let floors = parse("| a | b | `bulk-text-live >= 0.5` |").expect("a floor");
         let mut results = Results::default();
-        assert!(broken(&floors, &results, false).is_empty());
-        assert_eq!(broken(&floors, &results, true), ["bulk-text-live was not measured"]);
+        assert!(broken(&floors, &results, None).is_empty());
+        assert_eq!(broken(&floors, &results, Some(Page::Terminal)), ["bulk-text-live was not measured"]);
+        assert!(broken(&floors, &results, Some(Page::Replicas)).is_empty(), "another command measures it");
         results.pair("bulk-text-live", Setting::Free, 49.0, 100.0);
-        assert_eq!(broken(&floors, &results, true), ["bulk-text-live is 0.490 and must be at least 0.5"]);
+        assert_eq!(
+            broken(&floors, &results, Some(Page::Terminal)),
+            ["bulk-text-live is 0.490 and must be at least 0.5"]
+        );
         results.pair("bulk-text-live", Setting::Free, 90.0, 100.0);
-        assert!(broken(&floors, &results, true).is_empty());
+        assert!(broken(&floors, &results, Some(Page::Terminal)).is_empty());
     }
 }

@@ -13,15 +13,26 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 pub(crate) struct Http {
     address: String,
+    /// Lines of every request's head that say who asks.
+    authorization: String,
     stream: BufReader<TcpStream>,
 }
 
 impl Http {
+    /// As the local owner.
     pub(crate) fn open(address: &str) -> anyhow::Result<Http> {
+        Http::open_as(address, String::new())
+    }
+
+    pub(crate) fn open_with_key(address: &str, key: &str) -> anyhow::Result<Http> {
+        Http::open_as(address, format!("Authorization: Bearer {key}\r\n"))
+    }
+
+    fn open_as(address: &str, authorization: String) -> anyhow::Result<Http> {
         let stream = TcpStream::connect(address).context("nobody listens")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER))?;
-        Ok(Http { address: address.to_owned(), stream: BufReader::new(stream) })
+        Ok(Http { address: address.to_owned(), authorization, stream: BufReader::new(stream) })
     }
 
     /// The JSON of an answer that is a success.
@@ -35,8 +46,9 @@ impl Http {
 
     fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Vec<u8>> {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\n{}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
+            self.authorization,
             body.len(),
         );
         self.stream.get_mut().write_all(request.as_bytes())?;

@@ -1,4 +1,5 @@
-//! The terminal pipeline's figures: Podling through both hops, and a raw PTY beside it, in turn, in one run.
+//! Podling's figures beside those of what it stands on, in turn, in one run: the terminal through both hops beside a raw
+//! PTY, and replicas beside their commands to Postgres and Redis.
 
 mod catalogue;
 mod floors;
@@ -10,6 +11,7 @@ mod pace;
 mod plan;
 mod proc;
 mod raw;
+mod replicas;
 mod report;
 mod results;
 mod server;
@@ -25,9 +27,10 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::{
+    catalogue::Page,
     floors::Floor,
     load::Load,
     measure::{
@@ -35,6 +38,7 @@ use crate::{
         ttyd as ttyd_too,
     },
     plan::{Extent, PARTS, Part, Rounds},
+    replicas::ReplicasArgs,
     results::{Results, Setting},
     server::Server,
     viewer::Mode,
@@ -43,8 +47,22 @@ use crate::{
 /// How often a part is measured again in CI.
 const AGAIN: u32 = 2;
 
-/// Measures Podling against a raw PTY.
+/// Measures Podling against a raw PTY
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Command {
+    #[command(flatten)]
+    terminal: Args,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+#[derive(Subcommand)]
+enum Other {
+    Replicas(ReplicasArgs),
+}
+
+#[derive(clap::Args)]
 struct Args {
     /// As CI does: small and quick, and an error when a figure is beyond its floor in docs/specification.md
     #[arg(long, conflicts_with = "long")]
@@ -109,7 +127,12 @@ impl Args {
 }
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let Command { terminal, other } = Command::parse();
+    let outcome = match &other {
+        None => run(&terminal),
+        Some(Other::Replicas(args)) => replicas::run(args),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -144,20 +167,20 @@ fn run(args: &Args) -> anyhow::Result<()> {
     print!("{}", report::table(&results));
     println!("in {:.0} s", started.elapsed().as_secs_f64());
     if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report::json(&results))?;
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        report::write_json(&results, path)?;
     }
     if args.write {
-        report::write(&results, &command(), &root())?;
+        report::write(&results, &command("terminal"), &root())?;
     }
-    let broken = floors::broken(&floors, &results, args.ci && args.only.is_empty());
+    let broken = floors::broken(&floors, &results, (args.ci && args.only.is_empty()).then_some(Page::Terminal));
     ensure!(!args.ci || broken.is_empty(), "beyond the floor: {}", broken.join("; "));
     Ok(())
 }
 
-/// How this run was asked for.
-fn command() -> String {
-    ["cargo xtask bench terminal".to_owned()].into_iter().chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+/// How this run was asked for, by the name that xtask gives it.
+fn command(name: &str) -> String {
+    let arguments = std::env::args().skip(1).filter(|argument| argument != name);
+    format!("cargo xtask bench {name} {}", arguments.collect::<Vec<_>>().join(" ")).trim_end().to_owned()
 }
 
 /// In CI what is beyond its floor is measured again: a neighbour may have been busy, but not for ever.
@@ -174,7 +197,7 @@ fn measured(
         let mut results = Results::default();
         let mut bench = Bench { server, results: &mut results, setting, rounds };
         measure(part, args, &mut bench).inspect_err(|_| eprintln!("\n{}", server.last_words()))?;
-        let broken = floors::broken(floors, &results, false);
+        let broken = floors::broken(floors, &results, None);
         if broken.is_empty() || left == 0 {
             return Ok(results);
         }

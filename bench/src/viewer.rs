@@ -172,6 +172,16 @@ impl Viewer {
         Ok(())
     }
 
+    /// Reads until it has what it needs to come back after a cut.
+    pub(crate) fn may_come_back(&mut self) -> anyhow::Result<()> {
+        while self.resume.is_none() {
+            if let Step::Closed(code) = self.step(|_| ())? {
+                bail!("closed with {code} before a resume token came");
+            }
+        }
+        Ok(())
+    }
+
     /// Reads until the server closes; the code.
     pub(crate) fn read_to_end(&mut self, mut draw: impl FnMut(&Drawing<'_>)) -> anyhow::Result<u16> {
         loop {

@@ -47,6 +47,13 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Two controllers and gateways against one of each, and both against their SQL and Redis commands
+    #[command(disable_help_flag = true)]
+    Replicas {
+        /// What podling-bench is told, such as --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -57,6 +64,7 @@ fn main() -> ExitCode {
         Command::Steps => setup::run().and_then(|()| test::steps()),
         Command::Chaos { arguments } => setup::run().and_then(|()| test::chaos(&arguments)),
         Command::Bench(Bench::Terminal { arguments }) => test::bench(&arguments),
+        Command::Bench(Bench::Replicas { arguments }) => setup::run().and_then(|()| test::replicas(&arguments)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

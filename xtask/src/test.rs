@@ -13,7 +13,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(cargo(["test", "--workspace", "--exclude", "podling-e2e", "--no-fail-fast"]))?;
     // One at a time: each starts a Podling of its own, browsers among them, on what may be two processors.
     step(cargo(["test", "--package", "podling-e2e", "--no-fail-fast", "--", "--test-threads=1"]))?;
-    bench(&["--ci".to_owned()])
+    bench(&["--ci".to_owned()])?;
+    replicas(&["--ci".to_owned()])
 }
 
 pub(crate) fn steps() -> anyhow::Result<()> {
@@ -34,9 +35,19 @@ pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
 
 /// Builds and runs the benchmark of the terminal.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
+    measure(&["podling-cli"], &[], arguments)
+}
+
+/// Builds and runs the benchmark of replicas.
+pub(crate) fn replicas(arguments: &[String]) -> anyhow::Result<()> {
+    measure(&["podling-controller", "podling-gateway", "podling-runner"], &["replicas"], arguments)
+}
+
+fn measure(measured: &[&str], words: &[&str], arguments: &[String]) -> anyhow::Result<()> {
     let profile = if arguments.iter().any(|argument| argument == "--ci") { "ci" } else { "release" };
-    let packages = ["--profile", profile, "--package", "podling-bench"];
-    step(cargo(["build"].into_iter().chain(packages).chain(["--package", "podling-cli", "--bins"])))?;
-    let run = ["run", "--quiet"].into_iter().chain(packages).chain(["--"]);
+    let bench = ["--profile", profile, "--package", "podling-bench"];
+    let measured = measured.iter().flat_map(|package| ["--package", package]);
+    step(cargo(["build", "--bins"].into_iter().chain(bench).chain(measured)))?;
+    let run = ["run", "--quiet"].into_iter().chain(bench).chain(["--"]).chain(words.iter().copied());
     step(cargo(run.chain(arguments.iter().map(String::as_str))))
 }

@@ -1,11 +1,11 @@
-//! docs/performance.md, written whole by each run that is told to.
+//! docs/performance.md and docs/replicas.md, each written whole by a run that is told to.
 
 use super::{
     machine::{machine, today},
     table::{figure, verdict},
 };
 use crate::{
-    catalogue::{GROUPS, Group},
+    catalogue::{Group, Page, groups},
     results::{Results, Series, Setting},
     stats::Spread,
 };
@@ -14,6 +14,34 @@ const HEAD: &str = "\
 | | Podling | beside it | ratio: min, median, max | n | goal |
 |---|---|---|---|---|---|
 ";
+
+const FLOORS: &str = "\nThe floors below which CI fails are in [specification.md](specification.md).\n";
+
+/// `command` is what the figures came out of.
+pub(crate) fn replicas(results: &Results, command: &str) -> String {
+    format!(
+        "# Replicas\n\nWritten by `{command}` on {}; {}.\n\n\
+         Postgres, Redis, every service and all callers are processes side by side on that machine. One controller and one\n\
+         gateway stand beside two of each, each set with a database of its own in one Postgres, and both beside what they\n\
+         ask of Postgres and Redis, done by a program that does nothing else. All take turns in one run; figures are\n\
+         medians, ratios are taken round by round, and n is how many there were. As all share the same processors, a second\n\
+         replica has none of its own to add: the ratio of two to one is what it costs that there are two.\n{}{FLOORS}",
+        today(),
+        machine(),
+        tables(results, Page::Replicas),
+    )
+}
+
+fn tables(results: &Results, page: Page) -> String {
+    let mut text = String::new();
+    for group in groups(page) {
+        let rows: String = series(results, group, Setting::Free).map(row).collect();
+        if !rows.is_empty() {
+            text.push_str(&format!("\n## {}\n\n{}\n\n{HEAD}{rows}", group.title, group.about));
+        }
+    }
+    text
+}
 
 /// `command` is what the figures came out of.
 pub(crate) fn markdown(results: &Results, command: &str) -> String {
@@ -25,19 +53,15 @@ pub(crate) fn markdown(results: &Results, command: &str) -> String {
         today(),
         machine(),
     );
-    for group in GROUPS {
-        let rows: String = series(results, group, Setting::Free).map(row).collect();
-        if !rows.is_empty() {
-            text.push_str(&format!("\n## {}\n\n{}\n\n{HEAD}{rows}", group.title, group.about));
-        }
-    }
-    let held: String = GROUPS.iter().flat_map(|group| series(results, group, Setting::OneCpu)).map(row).collect();
+    text.push_str(&tables(results, Page::Terminal));
+    let held: String =
+        groups(Page::Terminal).flat_map(|group| series(results, group, Setting::OneCpu)).map(row).collect();
     if !held.is_empty() {
         text.push_str(&format!("\n## Runner and command held to one processor together\n\n{HELD}\n\n{HEAD}{held}"));
     }
     text.push('\n');
     text.push_str(LIMITS);
-    text.push_str("\nThe floors below which CI fails are in [specification.md](specification.md).\n");
+    text.push_str(FLOORS);
     text
 }
 
@@ -85,5 +109,15 @@ mod tests {
         assert!(at("## Runner and command") < at("| 40 MB/s |"));
         assert!(at("| 40 MB/s |") < at("## Where a goal is missed"));
         assert!(!page.contains("## Scale"));
+    }
+
+    #[test]
+    fn each_page_shows_its_own_measures() {
+        let mut results = Results::default();
+        results.pair("bulk-text-live", Setting::Free, 80.0, 100.0);
+        results.pair("creates-one", Setting::Free, 500.0, 1_000.0);
+        let page = replicas(&results, "the command");
+        assert!(page.contains("## Creates") && page.contains("| 500 1/s |") && !page.contains("## Bulk"), "{page}");
+        assert!(!markdown(&results, "the command").contains("## Creates"));
     }
 }

@@ -12,8 +12,19 @@ use anyhow::Context;
 
 use crate::results::Results;
 
-pub(crate) use json::json;
 pub(crate) use table::table;
+
+/// Writes every value as JSON.
+pub(crate) fn write_json(results: &Results, path: &Path) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(&json::json(results))?;
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes docs/replicas.md below the workspace's root.
+pub(crate) fn write_replicas(results: &Results, command: &str, root: &Path) -> anyhow::Result<()> {
+    let path = root.join("docs/replicas.md");
+    fs::write(&path, markdown::replicas(results, command)).with_context(|| format!("cannot write {}", path.display()))
+}
 
 /// Writes docs/performance.md and its plots below the workspace's root.
 pub(crate) fn write(results: &Results, command: &str, root: &Path) -> anyhow::Result<()> {
