@@ -23,7 +23,7 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::TokioIo;
-use podling_daemon::{http as server, problem::Problem};
+use podling_daemon::{health::Serving, http as server, problem::Problem};
 use podling_gateway::Gateway;
 use tokio::{
     io::copy_bidirectional,
@@ -86,6 +86,8 @@ async fn connect(address: SocketAddr) -> Option<TcpStream> {
 pub(super) struct Front {
     pub(super) controllers: Arc<Backends>,
     pub(super) gateways: Arc<Backends>,
+    /// Whether more traffic is wanted here. The controllers, who serve to the last, cannot tell.
+    pub(super) serving: Serving,
     /// Connections to servers, and terminals that are carried.
     carrying: TaskTracker,
 }
@@ -104,6 +106,9 @@ impl Front {
     }
 
     async fn pass(&self, request: Request<Incoming>) -> Response<Body> {
+        if request.uri().path() == "/servez" && !self.serving.is_serving() {
+            return Problem::unavailable("server").response().map(Body::new);
+        }
         let (backends, what) = match Gateway::is_mine(request.uri().path()) {
             true => (&self.gateways, "gateway"),
             false => (&self.controllers, "controller"),
@@ -150,13 +155,15 @@ fn asks_only(request: &Request<Incoming>) -> bool {
     request.method().is_safe() && request.body().is_end_stream() && !request.headers().contains_key(header::UPGRADE)
 }
 
-/// HTTP/2 names the host elsewhere, and servers want the path alone.
-fn as_http1(mut request: Request<Body>) -> Request<Body> {
-    if let Some(host) = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok()) {
-        request.headers_mut().entry(header::HOST).or_insert(host);
+/// HTTP/2 names the host elsewhere, and servers want the path alone. Who names two hosts is passed on with both: to judge
+/// that is for the server.
+fn as_http1<B>(mut request: Request<B>) -> Request<B> {
+    let named = request.uri().authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let host = named.clone().map(|named| request.headers_mut().entry(header::HOST).or_insert(named).clone());
+    if host == named {
+        let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        *request.uri_mut() = path.into();
     }
-    let path = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
-    *request.uri_mut() = path.into();
     *request.version_mut() = Version::HTTP_11;
     request
 }
@@ -184,5 +191,23 @@ mod tests {
         assert_eq!(backends.in_turn(), [at(1), at(2), at(0)]);
         backends.remove(1);
         assert_eq!(backends.in_turn().len(), 2);
+    }
+
+    #[test]
+    fn a_caller_that_names_two_hosts_is_passed_on_with_both() {
+        let check = |uri: &str, host: Option<&str>, expected: (&str, &str)| {
+            let mut request = Request::builder().uri(uri).version(Version::HTTP_2);
+            if let Some(host) = host {
+                request = request.header(header::HOST, host);
+            }
+            let passed = as_http1(request.body(()).expect("a request"));
+            let host = passed.headers()[header::HOST].to_str().expect("ASCII");
+            assert_eq!((passed.uri().to_string().as_str(), host), expected, "{uri}");
+            assert_eq!(passed.version(), Version::HTTP_11);
+        };
+        check("/a?b=c", Some("own"), ("/a?b=c", "own"));
+        check("http://own/a", Some("own"), ("/a", "own"));
+        check("http://own/a", None, ("/a", "own"));
+        check("http://evil/a", Some("own"), ("http://evil/a", "own"));
     }
 }

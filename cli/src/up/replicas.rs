@@ -104,12 +104,14 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<()> {
     };
     let controllers = Children::start(controller, counts.controllers.get()).await?;
     let gateways = Children::start(gateway, counts.gateways.get()).await?;
-    let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
+    let (stop, serving, mut servers) = (CancellationToken::new(), front.serving.clone(), JoinSet::new());
+    serving.started();
     servers.spawn(front.serve(listener, stop.clone()));
     let own = || format!("http://{bound}");
     announce(public_url.unwrap_or_else(own).trim_end_matches('/'), bound)?;
     let outcome = shutdown::terminated().await.context("signals cannot be listened for");
     info!("shutting down");
+    serving.drain();
     gateways.end().await;
     controllers.end().await;
     stop.cancel();
