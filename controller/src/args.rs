@@ -142,8 +142,8 @@ pub struct RunnerArgs {
     #[arg(long, env = "PODLING_MIRROR_OUTPUT")]
     pub mirror_output: bool,
 
-    /// How many runners are kept ready before there is a session for them, so that a create need not wait for a launch;
-    /// 0 for none
+    /// How many runners each controller keeps ready before there is a session for them, so that a create need not wait
+    /// for a launch; 0 for none
     #[arg(long, env = "PODLING_WARM_RUNNERS", value_name = "NUMBER", default_value_t = 2, value_parser = value_parser!(u32).range(..=MAX_WARM_RUNNERS))]
     pub warm_runners: u32,
 
