@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
-use podling_e2e::{
-    podling::{Podling, Serves},
-    wait::until,
-};
+use podling_e2e::{launches::Serves, podling::Podling, wait::until};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -70,7 +67,8 @@ impl Server {
             let mut warm = 0;
             for launch in self.podling.launches() {
                 warm += usize::from(
-                    self.podling.serves(&launch)? == Serves::Nobody && self.podling.is_registered(&launch)?,
+                    self.podling.serves(&launch).await? == Serves::Nobody
+                        && self.podling.is_registered(&launch).await?,
                 );
             }
             if warm == runners { Ok(()) } else { Err(format!("{warm} are warm")) }

@@ -3,9 +3,13 @@
 pub mod archive;
 pub mod browser;
 pub mod chaos;
+pub mod form;
+pub mod launches;
 pub mod live;
 pub mod podling;
 pub mod process;
 pub mod proxy;
+pub mod setting;
+pub mod store;
 pub mod viewer;
 pub mod wait;

@@ -9,20 +9,26 @@ use std::{
 use anyhow::Context;
 use memchr::memmem;
 use reqwest::{Method, StatusCode};
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
-use crate::{process, wait::until};
+use crate::{
+    form::{Form, Shared},
+    process,
+    store::{Database, Store},
+    wait::until,
+};
 
 /// A debug build that shares two processors with a browser is slow to start.
-const START: Duration = Duration::from_secs(30);
+pub(crate) const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(30);
+/// How long a create may be put off.
+const CREATE: Duration = Duration::from_secs(60);
 
 /// The binary beside this test's own.
 pub fn binary() -> PathBuf {
@@ -43,6 +49,9 @@ pub struct Podling {
     listen: String,
     /// Another user than the test's own; needs root.
     user: Option<u32>,
+    /// What its services share, when they are several.
+    shared: Option<Shared>,
+    pub store: Store,
     pub url: String,
     pub http: reqwest::Client,
 }
@@ -56,14 +65,19 @@ impl Podling {
     }
 
     pub async fn start_with(arguments: &[&str]) -> Podling {
-        let mut podling = Podling::prepare(arguments);
+        Podling::start_in(Form::of_this_run(), arguments).await
+    }
+
+    /// In a form that is not for the run to choose.
+    pub async fn start_in(form: Form, arguments: &[&str]) -> Podling {
+        let mut podling = Podling::prepare(form, arguments).await;
         podling.restart().await;
         podling
     }
 
     /// On another address than loopback.
     pub async fn start_at(listen: &str, arguments: &[&str]) -> Podling {
-        let mut podling = Podling::prepare(arguments);
+        let mut podling = Podling::prepare(Form::of_this_run(), arguments).await;
         listen.clone_into(&mut podling.listen);
         podling.restart().await;
         podling
@@ -71,7 +85,7 @@ impl Podling {
 
     /// As this user, from a copy of the binary that it may read, in a folder that it owns. The test is root.
     pub async fn start_as(user: u32, arguments: &[&str]) -> Podling {
-        let mut podling = Podling::prepare(arguments);
+        let mut podling = Podling::prepare(Form::of_this_run(), arguments).await;
         podling.user = Some(user);
         std::fs::copy(binary(), podling.home.path().join("podling")).expect("room for a copy");
         std::os::unix::fs::chown(podling.home.path(), Some(user), Some(user)).expect("the test is root");
@@ -79,14 +93,25 @@ impl Podling {
         podling
     }
 
-    fn prepare(arguments: &[&str]) -> Podling {
+    async fn prepare(form: Form, arguments: &[&str]) -> Podling {
+        let home = tempfile::Builder::new().prefix("podling-e2e-").tempdir().expect("a temporary folder");
+        let shared = match form {
+            Form::Embedded => None,
+            Form::Replicated => Some(Shared::start().await),
+        };
+        let store = match &shared {
+            None => Store::File(home.path().join("data/podling.db")),
+            Some(shared) => Store::Postgres(Database::connect(shared.database()).await.expect("it was just made")),
+        };
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build();
         Podling {
             child: None,
-            home: tempfile::Builder::new().prefix("podling-e2e-").tempdir().expect("a temporary folder"),
+            home,
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             listen: "127.0.0.1:0".to_owned(),
             user: None,
+            shared,
+            store,
             url: String::new(),
             http: http.expect("a client without TLS files always builds"),
         }
@@ -109,6 +134,9 @@ impl Podling {
             }
             None => Command::new(binary()),
         };
+        if let Some(shared) = &self.shared {
+            shared.tell(&mut command);
+        }
         let mut child = command
             .args(["up", "--listen", &listen])
             .arg("--data-dir")
@@ -214,6 +242,22 @@ impl Podling {
         Session::from(answer)
     }
 
+    /// Creates a session as a script does that is told to come again: with a key, until it is answered otherwise.
+    pub async fn create_patiently(&self, key: &str, body: &Value) -> Session {
+        let deadline = Instant::now() + CREATE;
+        loop {
+            let request = self.http.post(format!("{}/api/sessions", self.url)).header("idempotency-key", key);
+            let response = request.json(body).send().await.expect("podling answers");
+            let status = response.status();
+            let answer: Value = response.json().await.expect("podling answers in JSON");
+            if status.is_success() {
+                return Session::from(answer);
+            }
+            assert!(status == StatusCode::SERVICE_UNAVAILABLE && Instant::now() < deadline, "{status} {answer}");
+            sleep(Duration::from_secs(answer["retryAfter"].as_u64().expect("a 503 says when to come again"))).await;
+        }
+    }
+
     /// Creates a session that runs a command.
     pub async fn run(&self, command: &str) -> Session {
         self.create(json!({ "command": command })).await
@@ -275,83 +319,6 @@ impl Podling {
         })
         .await;
     }
-
-    /// Waits until nothing is left of a session: no runner's folder, process or cgroup. Runners of the pool that nobody
-    /// has claimed, and those of other sessions, stay.
-    pub async fn released(&self, uid: &str, within: Duration) {
-        let known = self.names_of(uid).unwrap_or_default(); // The row may be pruned before all is gone.
-        until(&format!("session {uid} released"), within, async || {
-            let mut left = Vec::new();
-            for launch in self.launches() {
-                if self.serves(&launch)? == Serves::Unknown {
-                    left.push(format!("runner {launch}, which is in no row"));
-                }
-            }
-            for launch in known.iter().cloned().chain(self.names_of(uid)?) {
-                left.extend(self.launches().contains(&launch).then(|| format!("the folder of {launch}")));
-                left.extend(process::with_argument(&launch).into_iter().map(|process| format!("{process:?}")));
-                left.extend(process::cgroups_named(&launch));
-            }
-            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
-        })
-        .await;
-    }
-
-    /// The name of the launch that serves a session, as the store has it.
-    pub async fn launch(&self, uid: &str) -> String {
-        until(&format!("session {uid} launched"), START, async || {
-            let row = self.row("SELECT launch FROM runners WHERE uid = ?1", uid)?;
-            row.flatten().ok_or_else(|| "it has no runner".to_owned())
-        })
-        .await
-    }
-
-    /// All names under which a session's runner may be known: that of the launch it would have, and of the one it has.
-    fn names_of(&self, uid: &str) -> Result<Vec<String>, String> {
-        let claimed = self.row("SELECT launch FROM runners WHERE uid = ?1", uid)?.flatten();
-        Ok([uid.replace('-', "")].into_iter().chain(claimed).collect())
-    }
-
-    /// The launches that have a folder.
-    pub fn launches(&self) -> Vec<String> {
-        let folders = std::fs::read_dir(self.data_dir().join("runners")).into_iter().flatten().flatten();
-        folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    }
-
-    /// Whom a launch serves, as the store has it.
-    pub fn serves(&self, launch: &str) -> Result<Serves, String> {
-        Ok(match self.row("SELECT uid FROM runners WHERE launch = ?1", launch)? {
-            None if !launch.starts_with("warm-") => Serves::Session(launch.to_owned()),
-            None => Serves::Unknown,
-            Some(None) => Serves::Nobody,
-            Some(Some(uid)) => Serves::Session(uid),
-        })
-    }
-
-    /// Whether the runner of a launch has registered.
-    pub fn is_registered(&self, launch: &str) -> Result<bool, String> {
-        let row = self.row("SELECT address FROM runners WHERE launch = ?1 AND credential_used = 1", launch)?;
-        Ok(row.flatten().is_some())
-    }
-
-    /// The first column of the first row, read from the store's file, as no API shows it.
-    fn row(&self, sql: &str, value: &str) -> Result<Option<Option<String>>, String> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let store = Connection::open_with_flags(self.data_dir().join("podling.db"), flags);
-        let row = store.and_then(|store| store.query_row(sql, [value], |row| row.get(0)).optional());
-        row.map_err(|error| error.to_string())
-    }
-}
-
-/// Whom a launch serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Serves {
-    /// A session, by its uid; by its launch's name where the store has no row of the runner yet.
-    Session(String),
-    /// It waits to be claimed.
-    Nobody,
-    /// The store does not know it.
-    Unknown,
 }
 
 /// The answer of a create.

@@ -40,6 +40,15 @@ pub enum Links {
     Silent,
 }
 
+/// Which of several servers a connection goes to.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// The next each time, past those that refuse.
+    InTurn,
+    /// The first that does not refuse.
+    Fixed,
+}
+
 /// It carries until it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -52,6 +61,7 @@ pub struct Proxy {
 #[derive(Clone)]
 struct Carrier {
     servers: Arc<Vec<String>>,
+    order: Order,
     turn: Arc<AtomicUsize>,
     links: watch::Receiver<Links>,
     cuts: watch::Receiver<usize>,
@@ -59,13 +69,18 @@ struct Carrier {
 }
 
 impl Proxy {
-    /// Carries connections to these hosts and ports, in turn, past those that refuse.
+    /// Carries connections to these hosts and ports, in turn.
     pub async fn start(servers: Vec<String>) -> Proxy {
+        Proxy::start_in(Order::InTurn, servers).await
+    }
+
+    pub async fn start_in(order: Order, servers: Vec<String>) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
         let (links, cuts, open) = (watch::Sender::new(Links::Up), watch::Sender::new(0), Arc::default());
         let carrier = Carrier {
             servers: Arc::new(servers),
+            order,
             turn: Arc::default(),
             links: links.subscribe(),
             cuts: cuts.subscribe(),
@@ -125,7 +140,10 @@ impl Carrier {
 
     /// To the server whose turn it is, or the next that accepts.
     async fn connect(&self) -> io::Result<TcpStream> {
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
+        let first = match self.order {
+            Order::InTurn => self.turn.fetch_add(1, Ordering::Relaxed),
+            Order::Fixed => 0,
+        };
         for place in 0..self.servers.len() {
             let server = &self.servers[(first + place) % self.servers.len()];
             if let Ok(Ok(stream)) = timeout(CONNECT, TcpStream::connect(server)).await {

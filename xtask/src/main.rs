@@ -24,7 +24,7 @@ enum Command {
     Check,
     /// Set up, check, and run every test: what CI runs
     Test,
-    /// Delete sessions, and kill the controller, at every step of a start in turn
+    /// Delete sessions, and kill controllers and gateways, at every step of a start and of an attach in turn
     Steps,
     /// Break a cluster under traffic in every way, and see that nothing is lost
     #[command(disable_help_flag = true)]

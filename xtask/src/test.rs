@@ -4,6 +4,10 @@ use std::process::Command;
 
 use crate::run::{cargo, root, step};
 
+/// The end-to-end tests that choose their form themselves, or drive no Podling: once is enough for those.
+const OF_ONE_FORM: [&str; 8] =
+    ["chaos::", "creates::", "documents::", "handover::", "help::", "readme::", "replicas::", "schema::"];
+
 pub(crate) fn run() -> anyhow::Result<()> {
     let mut web = Command::new("npm");
     web.args(["test", "--silent"]).current_dir(root().join("web"));
@@ -12,14 +16,20 @@ pub(crate) fn run() -> anyhow::Result<()> {
     step(cargo(["build", "--workspace", "--bins"]))?;
     step(cargo(["test", "--workspace", "--exclude", "podling-e2e", "--no-fail-fast"]))?;
     // One at a time: each starts a Podling of its own, browsers among them, on what may be two processors.
-    step(cargo(["test", "--package", "podling-e2e", "--no-fail-fast", "--", "--test-threads=1"]))?;
+    let end_to_end = ["test", "--package", "podling-e2e", "--no-fail-fast"];
+    step(cargo(end_to_end.into_iter().chain(["--", "--test-threads=1"])))?;
+    let again = end_to_end.into_iter().chain(["--test", "it", "--", "--test-threads=1"]);
+    let mut replicated = cargo(again.chain(OF_ONE_FORM.into_iter().flat_map(|module| ["--skip", module])));
+    replicated.env("PODLING_E2E_FORM", "replicated");
+    step(replicated)?;
     bench(&["--ci".to_owned()])?;
     replicas(&["--ci".to_owned()])
 }
 
 pub(crate) fn steps() -> anyhow::Result<()> {
     step(cargo(["build", "--workspace", "--bins"]))?;
-    let mut tests = cargo(["test", "--package", "podling-e2e", "--", "--test-threads=1", "--nocapture", "starts::"]);
+    let mut tests =
+        cargo(["test", "--package", "podling-e2e", "--", "--test-threads=1", "--nocapture", "starts::", "handover::"]);
     tests.env("PODLING_STEPS", "every");
     step(tests)
 }

@@ -2,11 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use anyhow::Context;
 use tokio::time::{Instant, sleep};
-use tokio_postgres::{Client, NoTls};
 
 use super::{follower::Story, lines::EXIT_CODE};
+use crate::store::Database;
 
 /// How long a session that has ended may be held.
 const HELD: Duration = Duration::from_secs(60);
@@ -25,19 +24,14 @@ pub fn of_viewer(uid: &str, story: &Story) -> Vec<String> {
 
 /// The store, as no API shows it.
 pub struct Store {
-    client: Client,
-    _connection: tokio::task::JoinSet<Result<(), tokio_postgres::Error>>,
+    database: Database,
 }
 
 impl Store {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn open(url: &str) -> anyhow::Result<Store> {
-        let (client, connection) =
-            tokio_postgres::connect(url, NoTls).await.context("the store cannot be looked at")?;
-        let mut driving = tokio::task::JoinSet::new();
-        driving.spawn(connection);
-        Ok(Store { client, _connection: driving })
+        Ok(Store { database: Database::connect(url).await? })
     }
 
     /// What is wrong with the sessions when all should have ended: waits as long as they may be held.
@@ -48,7 +42,7 @@ impl Store {
         let deadline = Instant::now() + HELD;
         let held = "SELECT uid::text, phase FROM sessions WHERE release = 'held' ORDER BY uid";
         loop {
-            let rows = self.client.query(held, &[]).await?;
+            let rows = self.database.client.query(held, &[]).await?;
             if rows.is_empty() {
                 break;
             }
@@ -69,7 +63,7 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn holds(&self, created: u64) -> anyhow::Result<Option<String>> {
-        let row = self.client.query_one("SELECT count(*) FROM sessions", &[]).await?;
+        let row = self.database.client.query_one("SELECT count(*) FROM sessions", &[]).await?;
         let held: i64 = row.get(0);
         Ok((u64::try_from(held) != Ok(created)).then(|| format!("{created} keys made {held} sessions")))
     }
@@ -78,12 +72,12 @@ impl Store {
     async fn histories(&self) -> anyhow::Result<Vec<String>> {
         let mut wrong = Vec::new();
         let unended = "SELECT uid::text FROM sessions WHERE phase <> 'ended' OR end_reason IS NULL";
-        for row in self.client.query(unended, &[]).await? {
+        for row in self.database.client.query(unended, &[]).await? {
             wrong.push(format!("session {} has no end", row.get::<_, String>(0)));
         }
         let events = "SELECT uid::text, sequence, kind FROM events ORDER BY uid, sequence";
         let mut lives: BTreeMap<String, Vec<(i64, String)>> = BTreeMap::new();
-        for row in self.client.query(events, &[]).await? {
+        for row in self.database.client.query(events, &[]).await? {
             lives.entry(row.get(0)).or_default().push((row.get(1), row.get(2)));
         }
         for (uid, events) in &lives {

@@ -3,9 +3,11 @@
 mod attacks;
 mod chaos;
 mod control;
+mod creates;
 mod deaths;
 mod documents;
 mod ends;
+mod handover;
 mod help;
 mod inputs;
 mod isolation;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use podling_e2e::{
+    form::Form,
     podling::{Podling, Session},
     process::{Process, signal, with_argument},
     viewer::Viewer,
     wait::until,
 };
-use podling_servers::{Postgres, Redis};
 use podling_session::id::AttachNonce;
 use rustix::process::Signal;
 use serde_json::json;
@@ -18,19 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SERVES: &str = "serves on";
 const ENDED: &str = "ended by itself";
 
-/// `podling up` with two of each, and what they share.
+/// `podling up` with two of each.
 struct Deployment {
     podling: Podling,
-    _redis: Redis,
 }
 
 impl Deployment {
     async fn start() -> Deployment {
-        let postgres = Postgres::shared();
-        let (url, redis) = (postgres.url(&postgres.database().await), Redis::start());
-        let shared = [format!("--postgres={url}"), format!("--redis={}", redis.url())];
-        let arguments = ["--controllers=2", "--gateways=2", "--drain-spread=500ms", &shared[0], &shared[1]];
-        Deployment { podling: Podling::start_with(&arguments).await, _redis: redis }
+        Deployment { podling: Podling::start_in(Form::Replicated, &[]).await }
     }
 
     /// The processes of one kind of service.

@@ -19,17 +19,17 @@ async fn a_dump_of_store_data_directory_logs_and_arguments_holds_no_planted_secr
     viewer.sees("it is there").await;
     let resume = viewer.resume.clone().expect("a resume token").1;
     let planted = [SECRET, session.token.as_str(), resume.as_str()];
-    nowhere(&podling, &planted);
+    nowhere(&podling, &planted).await;
     assert_eq!(with_argument(SECRET), [], "not in any argument while it runs");
     viewer.type_in("\n").await;
     viewer.to_end().await;
     podling.released(&session.uid, Duration::from_secs(15)).await;
-    nowhere(&podling, &planted);
+    nowhere(&podling, &planted).await;
     podling.terminate().await;
-    nowhere(&podling, &planted);
+    nowhere(&podling, &planted).await;
 }
 
-fn nowhere(podling: &Podling, planted: &[&str]) {
+async fn nowhere(podling: &Podling, planted: &[&str]) {
     let mut looked_at = 0;
     scan(podling.home(), &mut |path, bytes| {
         looked_at += 1;
@@ -39,6 +39,12 @@ fn nowhere(podling: &Podling, planted: &[&str]) {
         }
     });
     assert!(looked_at > 3, "the store, a key and a log at the least");
+    for row in podling.store.dump().await {
+        for secret in planted {
+            let bytes: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            assert!(!row.contains(secret) && !row.contains(&bytes), "a row holds {secret}: {row}");
+        }
+    }
 }
 
 fn scan(folder: &Path, look: &mut dyn FnMut(&Path, &[u8])) {

@@ -1,12 +1,14 @@
 //! DELETE, and kill -9 of the controller, at every step of a start. CI draws the steps from a printed seed: set
 //! PODLING_SEED to run the same again, and PODLING_ROUNDS for more or fewer. `cargo xtask steps` takes every step in turn.
 
-use std::{
-    str::FromStr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use podling_e2e::{podling::Podling, process, wait::until};
+use podling_e2e::{
+    podling::Podling,
+    process,
+    setting::{setting, takes_every_step},
+    wait::until,
+};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
@@ -39,7 +41,7 @@ fn draw(random: &mut StdRng) -> Step {
 
 /// The steps of one run: every one, or as many as CI draws.
 fn steps(what: &str) -> Vec<Step> {
-    if setting::<String>("PODLING_STEPS").is_some_and(|which| which == "every") {
+    if takes_every_step() {
         let moments = MOMENTS.step_by(EVERY).map(|micros| Step::After(Duration::from_micros(micros)));
         return TOLD.into_iter().map(Step::Reaches).chain(moments).collect();
     }
@@ -47,11 +49,6 @@ fn steps(what: &str) -> Vec<Step> {
     eprintln!("{what}: PODLING_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     (0..setting("PODLING_ROUNDS").unwrap_or(ROUNDS)).map(|_| draw(&mut random)).collect()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a person repeats a run by these variables; no product code reads them")]
-fn setting<T: FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 /// Waits for the step; one that has passed already is as good.
@@ -118,13 +115,11 @@ async fn a_kill_of_the_controller_at_any_step_of_a_start_leaves_nothing_10_s_aft
 
 /// The row itself says that nothing is held any more: read from the store, as no API shows it.
 async fn not_held(podling: &Podling, uid: &str) {
-    let path = podling.data_dir().join("podling.db");
     until("the row is released", PROMISE, async || {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let store = rusqlite::Connection::open_with_flags(&path, flags).map_err(|error| error.to_string())?;
-        let sql = "SELECT count(*) FROM sessions WHERE uid = ?1 AND release = 'held'";
-        let held: i64 = store.query_row(sql, [uid], |row| row.get(0)).map_err(|error| error.to_string())?;
-        if held == 0 { Ok(()) } else { Err(format!("{held} held")) }
+        match podling.store.count("sessions", uid, "release = 'held'").await? {
+            0 => Ok(()),
+            held => Err(format!("{held} held")),
+        }
     })
     .await;
 }

@@ -6,7 +6,9 @@ use std::{
 };
 
 use podling_e2e::{
-    podling::{Podling, Serves},
+    form::Form,
+    launches::Serves,
+    podling::Podling,
     process::{signal, with_argument},
     wait::until,
 };
@@ -18,12 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// PSS of a runner that waits, without the processes of its sandbox, in KiB; of a release build, which others exceed.
 const IDLE_KIB: u64 = if cfg!(debug_assertions) { 24 * 1024 } else { 6 * 1024 };
 
-/// Waits for a full pool; the names of its launches.
-async fn pool(podling: &Podling, size: usize) -> Vec<String> {
+/// Waits until each controller's pool is full; the names of the launches in it.
+async fn pool(podling: &Podling, of_each: usize) -> Vec<String> {
+    let size = of_each * Form::of_this_run().controllers();
     until("the pool is full", PATIENCE, async || {
         let mut waiting = Vec::new();
         for launch in podling.launches() {
-            if podling.serves(&launch)? == Serves::Nobody && podling.is_registered(&launch)? {
+            if podling.serves(&launch).await? == Serves::Nobody && podling.is_registered(&launch).await? {
                 waiting.push(launch);
             }
         }
@@ -68,7 +71,7 @@ async fn of_50_creates_at_once_no_two_have_one_runner_and_each_runs_what_is_its_
             let own = format!("own-{number}-");
             let body = json!({ "command": "echo $OWN$(id -u)-$PODLING_SESSION; cat /work/*; echo $OWN >/work/mine",
                 "env": { "OWN": own } });
-            (podling.create(body).await, own)
+            (podling.create_patiently(&own, &body).await, own)
         });
     }
     let (mut launches, mut users) = (HashSet::new(), HashSet::new());
@@ -95,8 +98,11 @@ async fn a_warm_runner_that_dies_before_its_claim_is_replaced() {
     signal(runner(&before[0]), Signal::KILL);
     let session = podling.run("echo fine").await;
     assert_eq!(podling.reaches(&session.uid, "ended").await["exit_code"], 0);
-    let after = pool(&podling, 2).await;
-    assert!(!after.contains(&before[0]), "{after:?}");
+    until("it is replaced", PATIENCE, async || {
+        let after = pool(&podling, 2).await;
+        if after.contains(&before[0]) { Err(after) } else { Ok(()) }
+    })
+    .await;
     podling.released(&session.uid, Duration::from_secs(10)).await;
 }
 
@@ -105,13 +111,14 @@ async fn a_warm_runner_that_dies_before_its_claim_is_replaced() {
 async fn a_session_whose_warm_runner_dies_before_it_begins_gets_another() {
     let podling = Podling::start_with(&["--warm-runners", "1"]).await;
     for round in 0..5 {
-        let warm = pool(&podling, 1).await.remove(0);
-        let pid = runner(&warm);
-        signal(pid, Signal::STOP);
+        let pool = pool(&podling, 1).await;
+        pool.iter().for_each(|launch| signal(runner(launch), Signal::STOP));
         let session = podling.run("echo once; sleep 0.2").await;
-        assert_eq!(podling.launch(&session.uid).await, warm, "round {round}");
+        let warm = podling.launch(&session.uid).await;
+        assert!(pool.contains(&warm), "round {round}: {warm} is none of {pool:?}");
         let killed = Instant::now();
-        signal(pid, Signal::KILL);
+        signal(runner(&warm), Signal::KILL);
+        pool.iter().filter(|other| **other != warm).for_each(|other| signal(runner(other), Signal::CONT));
         let ended = podling.reaches(&session.uid, "ended").await;
         assert_eq!((&ended["end_reason"], &ended["exit_code"]), (&json!("exit"), &json!(0)), "round {round}: {ended}");
         assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());

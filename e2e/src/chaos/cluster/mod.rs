@@ -6,7 +6,7 @@ mod service;
 use std::{
     fs::File,
     io::Write,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -64,12 +64,11 @@ impl Cluster {
         let postgres_link = Proxy::start(vec![format!("127.0.0.1:{}", postgres.port())]).await;
         let redis_link = Proxy::start(vec![format!("127.0.0.1:{}", redis.port())]).await;
         let ports: Vec<u16> = free_ports(3 * REPLICAS)?;
-        let local = |port: &u16| format!("127.0.0.1:{port}");
         let (apis, rest) = ports.split_at(REPLICAS);
         let (controls, gateways) = rest.split_at(REPLICAS);
-        let control_link = Proxy::start(controls.iter().map(local).collect()).await;
-        let api_link = Proxy::start(apis.iter().map(local).collect()).await;
-        let viewers_link = Proxy::start(gateways.iter().map(local).collect()).await;
+        let control_link = Proxy::start(controls.iter().copied().map(local).collect()).await;
+        let api_link = Proxy::start(apis.iter().copied().map(local).collect()).await;
+        let viewers_link = Proxy::start(gateways.iter().copied().map(local).collect()).await;
         let files = Files::write(home.path())?;
         let database = through(&postgres.url("postgres"), postgres.port(), &postgres_link);
         let spent = through(&redis.url(), redis.port(), &redis_link);
@@ -77,15 +76,15 @@ impl Cluster {
         let mut services = Vec::new();
         for place in 0..REPLICAS {
             let mut arguments = files.controller_arguments(&data_dir, &control);
-            arguments.extend(["--listen".into(), local(&apis[place]), "--control-listen".into()]);
-            arguments.extend([local(&controls[place]), "--public-url".into(), viewers_url(&viewers_link)]);
+            arguments.extend(["--listen".into(), local(apis[place]), "--control-listen".into()]);
+            arguments.extend([local(controls[place]), "--public-url".into(), viewers_url(&viewers_link)]);
             // Where they may hold a password, URLs are no arguments.
             let urls = [("PODLING_POSTGRES", &database), ("PODLING_REDIS", &spent)];
             services.push(Service::new(home.path(), ("controller", place), apis[place], arguments, &urls));
         }
         for (place, port) in gateways.iter().enumerate() {
             let mut arguments = files.gateway_arguments(&control);
-            arguments.extend(["--listen".into(), local(port)]);
+            arguments.extend(["--listen".into(), local(*port)]);
             let urls = [("PODLING_REDIS", &spent)];
             services.push(Service::new(home.path(), ("gateway", place), *port, arguments, &urls));
         }
@@ -168,9 +167,18 @@ impl Cluster {
         self.redis.restart();
     }
 
+    /// Where one process listens: a controller to callers of the API, a gateway to viewers.
+    pub fn address(&self, role: Role, place: usize) -> String {
+        local(self.services[number(role, place)].port)
+    }
+
+    /// Redis itself, past the proxy.
+    pub fn redis(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.redis.port()).into()
+    }
+
     fn service(&mut self, role: Role, place: usize) -> &mut Service {
-        let first = if role == Role::Controller { 0 } else { REPLICAS };
-        &mut self.services[first + place]
+        &mut self.services[number(role, place)]
     }
 
     pub fn signal(&mut self, role: Role, place: usize, signal: Signal) -> anyhow::Result<()> {
@@ -186,6 +194,22 @@ impl Cluster {
         let service = self.service(role, place);
         service.end(signal).await?;
         service.start().await
+    }
+
+    /// kill -9 of one process, which is gone on return.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub async fn kill(&mut self, role: Role, place: usize) -> anyhow::Result<()> {
+        self.service(role, place).end(Signal::KILL).await
+    }
+
+    /// Starts a process again that was killed.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn revive(&mut self, role: Role, place: usize) -> anyhow::Result<()> {
+        self.service(role, place).start().await
     }
 
     /// Restarts a controller in a clock that is ahead. It stays so until it is restarted once more.
@@ -267,6 +291,15 @@ impl Drop for Cluster {
             let _ = Command::new("umount").arg("--lazy").arg(&self.data_dir).status();
         }
     }
+}
+
+fn number(role: Role, place: usize) -> usize {
+    let first = if role == Role::Controller { 0 } else { REPLICAS };
+    first + place
+}
+
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 /// A server's URL, by way of a proxy.

@@ -30,7 +30,7 @@ pub(super) struct Service {
     environment: Vec<(String, String)>,
     /// What makes its clock a wrong one.
     pub(super) clock: Vec<(&'static str, String)>,
-    port: u16,
+    pub(super) port: u16,
     log: PathBuf,
     child: Option<Child>,
 }

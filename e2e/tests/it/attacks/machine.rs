@@ -15,8 +15,8 @@ use podling_session::id::AttachNonce;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-/// Nobody in particular.
-const USER: u32 = 65_534;
+/// Nobody in particular, and not `nobody`, whose processes a Postgres beside it adds to.
+const USER: u32 = 64_999;
 
 fn key(podling: &Podling) -> String {
     std::fs::read_to_string(podling.data_dir().join("operator.key")).expect("the operator's key").trim().to_owned()
