@@ -1,11 +1,14 @@
 //! When a controller counts as gone: connecting has been refused for a while, or nothing was heard for a longer while.
 
 use std::{
+    error::Error,
+    io,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
+use tonic::Status;
 
 /// How long a runner does without its controller.
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +52,15 @@ impl Contact {
         *self.lock() = Heard { last: Instant::now(), refused_since: None };
     }
 
-    /// Connecting failed.
-    pub(crate) fn refused(&self) {
-        self.lock().refused_since.get_or_insert_with(Instant::now);
+    /// A call failed, which may be an answer as well: a controller that has no database says so, and lives.
+    pub(crate) fn failed(&self, status: &Status) {
+        match status.source() {
+            None => self.heard(),
+            Some(cause) if is_refusal(cause) => {
+                self.lock().refused_since.get_or_insert_with(Instant::now);
+            }
+            Some(_) => {}
+        }
     }
 
     /// Looks at the clock; once gone, a controller stays so.
@@ -72,9 +81,32 @@ impl Contact {
     }
 }
 
+/// Nobody listens there. A busy machine is slow to connect, and that tells nothing.
+fn is_refusal(cause: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(cause), |&cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_of_any_kind_is_a_sign_of_life_and_only_a_refusal_counts_as_one() {
+        let patience = Patience { refused: Duration::ZERO, silent: Duration::from_secs(60) };
+        let gone_after = |status: &Status| {
+            let contact = Contact::new(patience);
+            contact.failed(status);
+            contact.check()
+        };
+        let lost = |kind: io::ErrorKind| Status::from_error(Box::new(io::Error::from(kind)));
+        assert!(gone_after(&lost(io::ErrorKind::ConnectionRefused)));
+        assert!(gone_after(&lost(io::ErrorKind::NotFound)));
+        assert!(!gone_after(&lost(io::ErrorKind::TimedOut)));
+        assert!(!gone_after(&lost(io::ErrorKind::ConnectionReset)));
+        assert!(!gone_after(&Status::unavailable("the store is unavailable")));
+    }
 
     #[test]
     fn a_controller_is_gone_after_refusals_or_a_longer_silence() {

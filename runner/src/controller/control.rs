@@ -51,7 +51,7 @@ pub(crate) async fn attend(controller: Controller, mut vitals: Vitals, orders: A
             }
             Err(status) => {
                 debug!(%status, "the control stream cannot be opened");
-                controller.contact.refused();
+                controller.contact.failed(&status);
             }
         }
         if controller.contact.check() {
@@ -66,7 +66,7 @@ async fn open(controller: &Controller) -> Result<(mpsc::Sender<Heartbeat>, Strea
     let (beats, queue) = mpsc::channel(QUEUE);
     let mut client = controller.client.clone();
     let call = client.control(controller.signed(ReceiverStream::new(queue)));
-    let response = timeout(CALL_TIMEOUT, call).await.map_err(|_| Status::deadline_exceeded("no answer"))??;
+    let response = timeout(CALL_TIMEOUT, call).await.map_err(|elapsed| Status::from_error(Box::new(elapsed)))??;
     Ok((beats, response.into_inner()))
 }
 

@@ -132,12 +132,10 @@ where
             }
             Ok(Err(status)) if !is_passing(status.code()) => return Err(ControllerError::Refused { what, status }),
             Ok(Err(status)) => status,
-            Err(_) => Status::deadline_exceeded("no answer"),
+            Err(elapsed) => Status::from_error(Box::new(elapsed)),
         };
         debug!(%status, "{what} was not answered; trying again");
-        if status.code() == Code::Unavailable {
-            contact.refused();
-        }
+        contact.failed(&status);
         if contact.check() {
             return Err(ControllerError::Gone);
         }
