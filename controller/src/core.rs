@@ -12,7 +12,7 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::{beats::Beats, grpc::orders::Orders, logs::Logs, seal::Seal};
+use crate::{beats::Beats, clock::StoreClock, grpc::orders::Orders, logs::Logs, seal::Seal};
 
 /// The composition of one controller. Cheap to share: clones point to the same.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Core {
     pub orders: Arc<Orders>,
     /// The heartbeats that came in here and are to be stored.
     pub beats: Arc<Beats>,
+    /// The time that grants and runners are told.
+    pub clock: Arc<StoreClock>,
     pub settings: Arc<Settings>,
 }
 

@@ -29,6 +29,7 @@ use crate::{
     adapters::{Database, Limiter},
     args::{ControllerArgs, IsolationMode},
     beats,
+    clock::{self, StoreClock},
     core::Core,
     data_dir::{DataDir, Use},
     grpc::orders::Orders,
@@ -104,6 +105,7 @@ impl Controller {
         let program = runner_program(&data, runner, control, &args, &socket);
         let launcher = Arc::new(LocalLauncher::start(data.root(), program).context("runners cannot be launched")?);
         let limiter = Limiter::from(redis);
+        let clock = StoreClock::of(store.as_ref()).await.context("the store's clock cannot be looked at")?;
         let core = Core {
             sessions: store.clone(),
             system: store.clone(),
@@ -115,6 +117,7 @@ impl Controller {
             logs: Arc::new(Logs::in_directory(&data.blobs()).context("the directory of blobs cannot be used")?),
             orders: Arc::new(Orders::default()),
             beats: Arc::default(),
+            clock: Arc::new(clock),
             settings: Arc::new(settings::settings(args, bound, default_creates_per_minute, alone)?),
         };
         let pool = Pool::start(core.clone()).await.context("the pool of warm runners cannot be made")?;
@@ -124,6 +127,7 @@ impl Controller {
         tasks.spawn(ending(reaper::run(core.clone(), stop.clone())));
         tasks.spawn(ending(crate::grpc::ends::run(core.clone(), stop.clone())));
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(clock::run(core.clone(), stop.clone())));
         let (filling, filled) = (stop.clone(), Arc::clone(&pool));
         tasks.spawn(ending(async move { filled.run(filling).await }));
         tasks.spawn(ending(limiter.run(stop.clone())));

@@ -85,7 +85,7 @@ pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Tick
     // Before the disk has the session, which takes as long as the start of a command does. A power failure that undid
     // the session would end its runner, too, and nobody has been told of it.
     if let Created::Claimed(session, runner) = &made {
-        core.orders.assign(*runner, session.life(), assignment(session, &key, secrets));
+        core.orders.assign(*runner, session.life(), assignment(session, &key, secrets, core.clock.now()));
     }
     core.sessions.flush().await?;
     match made {

@@ -178,7 +178,7 @@ impl Admission {
     fn lead(&mut self, to: impl FnOnce(String) -> admit_response::Message) -> AdmitResponse {
         self.next = Next::Done;
         let Resume { session, viewer, nonce, generation, scope } = self.shown.clone();
-        let grant = Grant { session, viewer, nonce, generation, issued_at: Timestamp::now(), scope };
+        let grant = Grant { session, viewer, nonce, generation, issued_at: self.core.clock.now(), scope };
         answer(to(self.key.sign(&grant)))
     }
 }

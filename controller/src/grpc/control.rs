@@ -106,12 +106,12 @@ impl Control {
         let Some(life) = self.life else {
             return self.look().await.unwrap_or_else(|error| {
                 warn!(%error, "the pool could not be looked at for runner {}", self.runner);
-                beat()
+                beat(self.core.clock.now())
             });
         };
         let goes_on = self.core.beats.tell(life, told(heartbeat));
         if goes_on || self.stopped {
-            return beat();
+            return beat(self.core.clock.now());
         }
         match self.core.system.find(life.uid).await {
             Ok(session) => {
@@ -119,7 +119,7 @@ impl Control {
                 let end = end_for(session.as_ref(), life).unwrap_or_else(moved_on);
                 stop_order(&end, self.core.settings.grace)
             }
-            Err(_) => beat(),
+            Err(_) => beat(self.core.clock.now()),
         }
     }
 
@@ -127,10 +127,10 @@ impl Control {
     /// telling was lost is found here.
     async fn look(&mut self) -> Result<Order, Error> {
         if self.stopped {
-            return Ok(beat());
+            return Ok(beat(self.core.clock.now()));
         }
         match self.core.system.runner(self.runner).await? {
-            Some(RunnerRow { life: None, .. }) => Ok(beat()),
+            Some(RunnerRow { life: None, .. }) => Ok(beat(self.core.clock.now())),
             Some(RunnerRow { life: Some(life), .. }) => {
                 self.orders = self.core.orders.listen(life);
                 let (order, stopped) = first_order(&self.core, life).await?;
@@ -156,7 +156,7 @@ async fn first_order(core: &Core, life: Incarnation) -> Result<(Order, bool), Er
     let (session, sealed) = session.zip(sealed).ok_or(Error::NoSession)?;
     let (key, secrets) = (core.seal.open_key(life.uid, &sealed)?, core.seal.open_secrets(life.uid, &sealed)?);
     info!(session.id = %life.uid, "the runner of session {} is connected", life.uid);
-    Ok((assignment(&session, &key, secrets), false))
+    Ok((assignment(&session, &key, secrets, core.clock.now()), false))
 }
 
 fn told(heartbeat: Heartbeat) -> store::Beat {
@@ -167,8 +167,8 @@ fn told(heartbeat: Heartbeat) -> store::Beat {
     }
 }
 
-fn beat() -> Order {
-    Order { order: Some(order::Order::Beat(Beat { now_micros: Timestamp::now().as_microsecond() })) }
+fn beat(now: Timestamp) -> Order {
+    Order { order: Some(order::Order::Beat(Beat { now_micros: now.as_microsecond() })) }
 }
 
 /// The end that a runner is to be told; none while its incarnation is the session's current one.
@@ -193,14 +193,14 @@ fn not_wanted() -> End {
 }
 
 /// What a runner is told of its session. The secrets are on their way to it alone.
-pub(crate) fn assignment(session: &Session, key: &SessionKey, secrets: Secrets) -> Order {
+pub(crate) fn assignment(session: &Session, key: &SessionKey, secrets: Secrets, now: Timestamp) -> Order {
     let assign = Assign {
         uid: session.uid.to_string(),
         incarnation: session.incarnation,
         spec: Some(session.spec.clone().into()),
         secrets: secrets.into_iter().collect(),
         grant_key: Bytes::copy_from_slice(key.grant_key().expose()),
-        now_micros: Timestamp::now().as_microsecond(),
+        now_micros: now.as_microsecond(),
         log_path: log_path(&session.owner.tenant, session.life()),
     };
     Order { order: Some(order::Order::Assign(assign)) }

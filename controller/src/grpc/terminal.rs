@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::BoxStream;
-use jiff::Timestamp;
 use podling_proto::{
     convert::Malformed,
     replay::response,
@@ -79,7 +78,7 @@ impl TerminalDoor {
         };
         let pacing = if mode == Mode::Plain { Pacing::AsAckedInTime } else { Pacing::AsAcked };
         let opening = replay::Opening { beginning, held, end, pacing };
-        let seat = self.seats.take(&grant, Timestamp::now()).await?;
+        let seat = self.seats.take(&grant, self.core.clock.now()).await?;
         Ok(Replay::new(inbound, seat, stored, opening))
     }
 

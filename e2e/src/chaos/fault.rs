@@ -94,13 +94,14 @@ impl Fault {
     ];
 
     /// Those of every CI run.
-    pub const SHORT: [Fault; 6] = [
+    pub const SHORT: [Fault; 7] = [
         Kill(Role::Controller),
         Kill(Role::Gateway),
         Terminate(Role::Gateway),
         Restart(Dependency::Postgres),
         RedisLosesItsData,
         Cut(Link::Viewers),
+        ClockAhead,
     ];
 
     /// A name for the command line.

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_controller::{
     beats,
+    clock::StoreClock,
     core::{Core, Settings},
     grpc::{self, orders::Orders},
     limit::MemoryRateLimiter,
@@ -222,6 +223,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         launcher: Arc::new(NoLauncher),
         seal: Arc::new(Seal::new(&[7; 32])),
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
+        clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),
         settings: Arc::new(settings()),

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_controller::{
+    clock::StoreClock,
     core::{Core, Settings},
     grpc::orders::Orders,
     http::{Door, router},
@@ -150,6 +151,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
         launcher: Arc::new(NoLauncher),
         seal: Arc::new(Seal::new(&[7; 32])),
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
+        clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),
         settings: Arc::new(settings(base)),
