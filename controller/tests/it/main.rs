@@ -3,4 +3,5 @@
 mod grpc;
 mod http;
 mod store;
+mod wait;
 mod work;

@@ -4,14 +4,12 @@ use std::{path::Path, time::Duration};
 
 use podling_proto::control::{Heartbeat, Order, order};
 use podling_session::{session::Session, store::SessionStore};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep},
-};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use super::world::{World, bearing, next, stopped};
+use crate::wait::until;
 
 pub(super) struct Line {
     heartbeats: mpsc::Sender<Heartbeat>,
@@ -73,15 +71,11 @@ async fn a_heartbeat_is_stored_and_answered_with_the_time() {
     let mut line = assigned(&world, &session).await;
     let Some(order::Order::Beat(beat)) = line.beat().await else { panic!("not answered") };
     assert!(jiff::Timestamp::now().as_microsecond().abs_diff(beat.now_micros) < 10_000_000);
-    let deadline = Instant::now() + Duration::from_secs(3);
-    loop {
+    until("the heartbeat stored", Duration::from_secs(3), async || {
         let now = world.find(session.uid).await;
-        if (now.viewers, now.log.end) == (2, 33) {
-            break;
-        }
-        assert!(Instant::now() < deadline, "not stored: {now:?}");
-        sleep(Duration::from_millis(20)).await;
-    }
+        ((now.viewers, now.log.end) == (2, 33)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -111,13 +105,11 @@ async fn the_heartbeat_of_an_ended_session_brings_its_end_once() {
     let session = world.create(&[]).await;
     let mut line = assigned(&world, &session).await;
     world.store.delete(&session.owner, &session.id, stopped()).await.expect("the store answers");
-    let deadline = Instant::now() + Duration::from_secs(3);
-    let stop = loop {
-        match line.beat().await {
-            Some(order::Order::Beat(_)) if Instant::now() < deadline => sleep(Duration::from_millis(20)).await,
-            answer => break answer,
-        }
-    };
+    let stop = until("the end told", Duration::from_secs(3), async || match line.beat().await {
+        Some(order::Order::Beat(_)) => None,
+        answer => Some(answer),
+    })
+    .await;
     assert_eq!(stop_reason(stop), "stopped");
     assert!(matches!(line.beat().await, Some(order::Order::Beat(_))), "a runner that settles is not silent");
 }

@@ -6,9 +6,10 @@ use podling_controller::store::postgres;
 use podling_servers::Postgres;
 use reqwest::Method;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::app::{App, answer, command, header, send};
+use crate::wait::until;
 
 async fn text(app: &App, path: &str) -> (u16, String) {
     let response = send(app.bare(Method::GET, path)).await;
@@ -71,10 +72,7 @@ async fn without_postgres_a_controller_says_that_it_lives_and_is_degraded_within
         } else {
             server.restart()
         }
-        let back = Instant::now();
-        while text(&app, "/healthz").await.0 != 200 {
-            assert!(back.elapsed() < Duration::from_secs(5), "it does not recover");
-            sleep(Duration::from_millis(20)).await;
-        }
+        until("its recovery", Duration::from_secs(5), async || (text(&app, "/healthz").await.0 == 200).then_some(()))
+            .await;
     }
 }

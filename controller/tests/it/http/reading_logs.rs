@@ -13,6 +13,7 @@ use podling_session::{
 use reqwest::Method;
 
 use super::app::{App, command, header, send};
+use crate::wait::until;
 
 const OUTPUT: &[u8] = b"\x1b[32mgreen\x1b[0m\r\nsecond line\r\n";
 
@@ -96,7 +97,8 @@ async fn so_many_logs_are_read_at_once_and_who_leaves_makes_room() {
     let refused = send(app.request(Method::GET, &follow)).await;
     assert_eq!((refused.status().as_u16(), header(&refused, "retry-after").as_deref()), (503, Some("1")));
     readers.pop();
-    while send(app.request(Method::GET, &follow)).await.status() != 200 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("room for another", Duration::from_secs(10), async || {
+        (send(app.request(Method::GET, &follow)).await.status() == 200).then_some(())
+    })
+    .await;
 }

@@ -14,12 +14,13 @@ use tempfile::TempDir;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming, transport::Channel};
 
 use super::world::{OBEDIENT, PROMISED, id, kill_runners, owner, put_runner, start_on, try_start_on};
+use crate::wait::until;
 
 struct Shared {
     data: TempDir,
@@ -53,11 +54,8 @@ async fn create(core: &Core) -> Session {
 }
 
 async fn launched(core: &Core, session: &Session) {
-    let deadline = Instant::now() + PROMISED;
-    while core.system.runner_of(session.life()).await.expect("the store answers").is_none() {
-        assert!(Instant::now() < deadline, "it is not launched in time");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let runner = async || core.system.runner_of(session.life()).await.expect("the store answers");
+    until("its launch", PROMISED, runner).await;
 }
 
 /// The control stream of a session's runner, open where the route leads.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crate::wait::until;
 use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use podling_controller::{
@@ -131,15 +132,11 @@ impl World {
     /// The runner's process, once it has written it down.
     pub(super) async fn pid(&self, session: &Session) -> Pid {
         let file = self.data.path().join("runners").join(session.life().launch_name().as_str()).join("pid");
-        let deadline = Instant::now() + PROMISED;
-        loop {
+        until("the runner's word on who it is", PROMISED, async || {
             let stat = std::fs::read_to_string(&file).unwrap_or_default();
-            if let Some(pid) = stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw) {
-                return pid;
-            }
-            assert!(Instant::now() < deadline, "the runner does not tell who it is");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+            stat.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw)
+        })
+        .await
     }
 
     pub(super) async fn kill_runner(&self, session: &Session) {

@@ -7,11 +7,12 @@ use podling_servers::Postgres as Server;
 use podling_session::store::StoreError;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 
 use super::{Postgres, open_at, settings};
 use crate::store::world::*;
+use crate::wait::until;
 
 /// A server of the test's own, with a store on it.
 async fn own() -> (Server, Postgres) {
@@ -42,10 +43,7 @@ async fn refuses(world: &Postgres) {
 
 async fn recovers(world: &Postgres) {
     let back = Instant::now();
-    while world.store.create(new()).await.is_err() {
-        assert!(back.elapsed() < 5 * SECOND, "it does not recover");
-        sleep(Duration::from_millis(20)).await;
-    }
+    until("its recovery", 5 * SECOND, async || world.store.create(new()).await.ok()).await;
     assert!(back.elapsed() < 5 * SECOND);
 }
 
