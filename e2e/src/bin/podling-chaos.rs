@@ -1,4 +1,4 @@
-//! `cargo xtask chaos`: every fault in turn, and docs/reliability.md.
+//! `cargo xtask chaos`: every fault in turn and docs/reliability.md, or a soak and docs/soak.md.
 
 use std::{
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ struct Args {
     #[arg(long, value_parser = humantime::parse_duration)]
     soak: Option<Duration>,
 
-    /// Write docs/reliability.md
+    /// Write docs/reliability.md, with `--soak` docs/soak.md
     #[arg(long)]
     write: bool,
 }
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 /// Whether nothing was broken.
 async fn run(args: &Args) -> anyhow::Result<bool> {
     if let Some(time) = args.soak {
-        return soaked(time).await;
+        return soaked(time, args.write).await;
     }
     let faults = if args.only.is_empty() { Fault::ALL.to_vec() } else { args.only.clone() };
     let mut cluster = Cluster::start().await?;
@@ -71,22 +71,31 @@ async fn run(args: &Args) -> anyhow::Result<bool> {
     }
     cluster.end().await?;
     if args.write {
-        let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-        let date = jiff::Zoned::now().strftime("%-d %B %Y").to_string();
-        let page = report::page(&outcomes, &date, format!("cargo xtask chaos {words}").trim_end());
-        let path = root().join("docs/reliability.md");
-        std::fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
+        write("reliability.md", |date, command| report::page(&outcomes, date, command))?;
     }
     Ok(outcomes.iter().all(|outcome| outcome.broken.is_empty()))
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what it is for")]
-async fn soaked(time: Duration) -> anyhow::Result<bool> {
+async fn soaked(time: Duration, writes: bool) -> anyhow::Result<bool> {
     let mut cluster = Cluster::start().await?;
     let soaked = soak(&mut cluster, time).await.inspect_err(|_| eprintln!("{}", cluster.logs()))?;
     cluster.end().await?;
-    println!("{}{}", soaked.table()?, soaked.broken.join("\n"));
+    let table = soaked.table()?;
+    println!("{table}{}", soaked.broken.join("\n"));
+    if writes {
+        write("soak.md", |date, command| soaked.page(&table, date, command))?;
+    }
     Ok(soaked.broken.is_empty())
+}
+
+/// Writes a page of docs from today's date and this command.
+fn write(name: &str, page: impl FnOnce(&str, &str) -> String) -> anyhow::Result<()> {
+    let words = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let date = jiff::Zoned::now().strftime("%-d %B %Y").to_string();
+    let path = root().join("docs").join(name);
+    std::fs::write(&path, page(&date, format!("cargo xtask chaos {words}").trim_end()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn root() -> PathBuf {

@@ -125,6 +125,16 @@ without the first fifth.\n\n| service | memory at the end | slope | descriptors 
         }
         Ok(table)
     }
+
+    /// The page around its table. `date` is a day, `command` what was run.
+    pub fn page(&self, table: &str, date: &str, command: &str) -> String {
+        let broken = if self.broken.is_empty() { "nothing".to_owned() } else { self.broken.join("; ") };
+        format!(
+            "# Soak\n\nWritten by `{command}` on {date}: two controllers, two gateways, a Postgres and a Redis on one machine of \
+two\nprocessors. Rounds of {ROUND} sessions are created, watched until each has printed {LINES} more lines, and ended, one \
+round after the\nother; memory is what is resident. Broken or left over: {broken}.\n\n{table}"
+        )
+    }
 }
 
 #[cfg(test)]
