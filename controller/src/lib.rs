@@ -21,6 +21,7 @@ pub mod work;
 
 pub mod adapters;
 pub mod data_dir;
+mod drain;
 pub mod identity;
 pub mod launch;
 pub mod limit;

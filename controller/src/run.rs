@@ -78,6 +78,8 @@ pub struct RunnerBinary {
 pub struct Controller {
     core: Core,
     serving: Serving,
+    /// Ends answers that would hold the drain up.
+    cut: CancellationToken,
     metrics: PrometheusHandle,
     bound: SocketAddr,
     /// Where gateways of this machine reach it.
@@ -133,7 +135,8 @@ impl Controller {
         tasks.spawn(ending(limiter.run(stop.clone())));
         let serving = Serving::default();
         serving.started();
-        Ok(Controller { core, serving, metrics, bound, socket, store, launcher, pool, stop, tasks, _data: data })
+        let cut = CancellationToken::new();
+        Ok(Controller { core, serving, cut, metrics, bound, socket, store, launcher, pool, stop, tasks, _data: data })
     }
 
     /// The public API.
@@ -141,6 +144,7 @@ impl Controller {
         http::router(Door {
             core: self.core.clone(),
             serving: self.serving.clone(),
+            cut: self.cut.clone(),
             metrics: self.metrics.clone(),
             bound: self.bound,
         })

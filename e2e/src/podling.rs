@@ -223,6 +223,11 @@ impl Podling {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// An answer whose body is still to come.
+    pub async fn stream(&self, path: &str) -> reqwest::Response {
+        self.http.get(format!("{}{path}", self.url)).send().await.expect("podling answers")
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, path, None).await
     }

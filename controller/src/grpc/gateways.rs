@@ -5,8 +5,8 @@ use podling_proto::control::{AdmitRequest, AdmitResponse, GetKeysRequest, GetKey
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::{admit, drain};
-use crate::core::Core;
+use super::admit;
+use crate::{core::Core, drain};
 
 pub(super) struct GatewaysDoor {
     pub(super) core: Core,

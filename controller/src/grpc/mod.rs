@@ -4,7 +4,6 @@ mod admit;
 mod auth;
 pub(crate) mod control;
 mod credit;
-mod drain;
 pub(crate) mod ends;
 mod error;
 mod fetching;

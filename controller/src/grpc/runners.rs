@@ -23,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::info;
 
-use super::{auth, control, drain, error::Error};
+use super::{auth, control, error::Error};
 use crate::{
     core::Core,
+    drain,
     logs::{gap, pace::Pace},
 };
 

@@ -21,12 +21,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{
-    drain,
     error::Error,
     replay::{self, Pacing, Replay},
     seats::Seats,
 };
-use crate::{core::Core, logs::read::Stored};
+use crate::{core::Core, drain, logs::read::Stored};
 
 /// A gateway sends `open` with the call.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -25,7 +25,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    core::Core,
+    drain,
     logs::follow::{self, FollowError, Until},
     sessions,
 };
@@ -56,7 +56,7 @@ struct RawOutput(Vec<u8>);
 /// The terminal's output, of everything that fetch, installation and command printed.
 ///
 /// `X-Log-First-Offset` and `X-Log-End-Offset` tell what was kept when the answer began. An answer that breaks off
-/// without its last chunk was cut by a fault; go on with `from`.
+/// without its last chunk was cut, by a fault or because its server is being replaced; go on with `from`.
 #[utoipa::path(
     get, path = "/api/sessions/{id}/log", operation_id = "readLog", tag = "sessions",
     params(("id" = String, Path, description = "The session's id or uid"), Reading),
@@ -85,7 +85,7 @@ pub(super) async fn log(
         return Ok(pruned(range));
     }
     let pass = readers.0.enter().await.ok_or_else(|| overloaded("log"))?;
-    let body = match output(&door.core, &session, &reading, pass).await {
+    let body = match output(&door, &session, &reading, pass).await {
         Ok(body) => body,
         Err(FollowError::NotKept { .. }) => return Ok(pruned(range)),
         Err(error) => return Err(error.into()),
@@ -93,11 +93,13 @@ pub(super) async fn log(
     Ok(with_offsets(body, range))
 }
 
-async fn output(core: &Core, session: &Session, reading: &Reading, pass: Pass) -> Result<Response, FollowError> {
+async fn output(door: &Door, session: &Session, reading: &Reading, pass: Pass) -> Result<Response, FollowError> {
+    let core = &door.core;
     let body = if reading.follow == Some(true) {
         // Its first byte may be hours away: whatever goes wrong cuts the stream.
-        let output = follow::open(core, session, reading.from, Until::End);
-        body(output, reading.format, pass)
+        let output = follow::open(core, session, reading.from, Until::End).boxed();
+        let cut = Err(io::Error::other("the controller is draining"));
+        body(drain::until(door.cut.clone(), output, cut), reading.format, pass)
     } else {
         let output = Box::pin(follow::open(core, session, reading.from, Until::Head));
         let (first, rest) = output.into_future().await;

@@ -25,6 +25,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{Extension, Router, extract::DefaultBodyLimit, middleware};
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_daemon::health::Serving;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use self::openapi::document;
@@ -37,6 +38,8 @@ pub const MAX_BODY_BYTES: usize = 1 << 20;
 pub struct Door {
     pub core: Core,
     pub serving: Serving,
+    /// Cancelled when answers that would outlast a drain are to be cut.
+    pub cut: CancellationToken,
     pub metrics: PrometheusHandle,
     /// The address that the door listens on, once bound.
     pub bound: SocketAddr,

@@ -24,6 +24,9 @@ impl Controller {
     /// their runners connect to those others once the doors are closed.
     pub async fn drain(&self) {
         self.serving.drain();
+        if !self.core.settings.alone {
+            self.cut.cancel(); // Who follows a session that goes on would hold us up; with the other it goes on.
+        }
         let deadline = Instant::now() + self.core.settings.grace + SETTLE + RELEASE;
         let all = async {
             match self.core.settings.alone {

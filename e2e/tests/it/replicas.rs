@@ -1,6 +1,6 @@
 //! Several controllers and gateways behind one address: any of them may go, and its callers and viewers are with another.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podling_e2e::{
     form::Form,
@@ -118,6 +118,30 @@ async fn a_service_that_is_killed_is_missed_by_nobody_and_comes_back() {
         if left.is_empty() { Ok(()) } else { Err(left) }
     })
     .await;
+}
+
+/// The drain waits 10 s for answers under way, so a log that is followed must not be one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_followed_log_is_cut_by_a_drain_and_does_not_hold_it_up() {
+    let mut deployment = Deployment::start().await;
+    let session = deployment.podling.run("echo ready; sleep 600").await;
+    let mut logs = Vec::new();
+    for _ in 0..4 {
+        let mut log = deployment.podling.stream(&format!("/api/sessions/{}/log?follow=true", session.uid)).await;
+        assert!(log.chunk().await.expect("its first bytes").is_some());
+        logs.push(log);
+    }
+    let began = Instant::now();
+    assert!(deployment.podling.terminate().await.success());
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "the drain took {took:?}");
+    for mut log in logs {
+        let cut = async {
+            while log.chunk().await?.is_some() {}
+            Ok::<_, reqwest::Error>(())
+        };
+        assert!(cut.await.is_err(), "an answer that was cut does not look complete");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

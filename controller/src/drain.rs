@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 /// The stream, or what of it comes until `stop`, and then `last`.
-pub(super) fn until<T: Send + 'static>(
+pub(crate) fn until<T: Send + 'static>(
     stop: CancellationToken,
     stream: BoxStream<'static, T>,
     last: T,
@@ -23,6 +23,6 @@ pub(super) fn until<T: Send + 'static>(
 }
 
 /// For callers that come again, here or at another controller.
-pub(super) fn draining() -> Status {
+pub(crate) fn draining() -> Status {
     Status::unavailable("the controller is draining")
 }
