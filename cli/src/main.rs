@@ -45,10 +45,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Inside a session the same binary is on the path under the agent's own name, and is the sandbox's last step.
+    // Inside a session the same binary is on the path under the agent's own name, and takes the sandbox's last step.
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if arguments.get(1).is_some_and(|first| first == podling_runner::sandbox::ENTER) {
-        return ExitCode::from(podling_runner::sandbox::enter(arguments.get(2).map(AsRef::as_ref).unwrap_or_default()));
+    if let Some(code) = podling_runner::sandbox::step(&arguments) {
+        return ExitCode::from(code);
     }
     let name = arguments.first().map(Path::new).and_then(Path::file_name);
     if name.is_some_and(|name| name == "sample-cli") {

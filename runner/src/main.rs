@@ -1,14 +1,10 @@
 //! The image's binary: a runner, and the last step into its sandbox.
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 use podling_daemon::telemetry::LogArgs;
-use podling_runner::{
-    args::Args,
-    main_with,
-    sandbox::{ENTER, enter},
-};
+use podling_runner::{args::Args, main_with, sandbox::step};
 
 /// Serves one session: fetches its source, runs its command in a sandbox, serves its viewers
 #[derive(Parser)]
@@ -21,9 +17,9 @@ struct Command {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == ENTER) {
-        return ExitCode::from(enter(&arguments.next().unwrap_or_default()));
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = step(&arguments) {
+        return ExitCode::from(code);
     }
     let Command { runner, log } = Command::parse();
     main_with(runner, &log)

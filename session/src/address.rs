@@ -14,9 +14,10 @@ use url::{Host, Url};
 
 use crate::spec::InvalidField;
 
-/// Ranges of IPv4 that are not the public internet: first address, prefix length. From IANA's special-purpose registry
-/// (RFC 6890); all metadata services of clouds lie in them but Azure's, which is the last row.
-const NOT_PUBLIC: [(Ipv4Addr, u32); 16] = [
+/// Ranges of IPv4 behind which there is somebody, but not the public internet: first address, prefix length. From IANA's
+/// special-purpose registry (RFC 6890); all metadata services of clouds lie in them but Azure's, which is the last row.
+/// No source comes from them, and no sandbox reaches them.
+pub const WALLED: [(Ipv4Addr, u32); 13] = [
     (Ipv4Addr::new(0, 0, 0, 0), 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     (Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -24,16 +25,17 @@ const NOT_PUBLIC: [(Ipv4Addr, u32); 16] = [
     (Ipv4Addr::new(169, 254, 0, 0), 16),
     (Ipv4Addr::new(172, 16, 0, 0), 12),
     (Ipv4Addr::new(192, 0, 0, 0), 24),
-    (Ipv4Addr::new(192, 0, 2, 0), 24),
     (Ipv4Addr::new(192, 88, 99, 0), 24),
     (Ipv4Addr::new(192, 168, 0, 0), 16),
     (Ipv4Addr::new(198, 18, 0, 0), 15),
-    (Ipv4Addr::new(198, 51, 100, 0), 24),
-    (Ipv4Addr::new(203, 0, 113, 0), 24),
     (Ipv4Addr::new(224, 0, 0, 0), 4),
     (Ipv4Addr::new(240, 0, 0, 0), 4),
     (Ipv4Addr::new(168, 63, 129, 16), 32),
 ];
+
+/// Ranges for examples (RFC 5737): nobody is behind them, so a source that names one is a mistake.
+const EXAMPLES: [(Ipv4Addr, u32); 3] =
+    [(Ipv4Addr::new(192, 0, 2, 0), 24), (Ipv4Addr::new(198, 51, 100, 0), 24), (Ipv4Addr::new(203, 0, 113, 0), 24)];
 
 /// Whether an address is of the public internet. Addresses that carry an IPv4 address inside are judged by that one.
 pub fn is_public(address: IpAddr) -> bool {
@@ -45,7 +47,7 @@ pub fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let same = |(range, prefix): &(Ipv4Addr, u32)| (address.to_bits() ^ range.to_bits()) >> (32 - prefix) == 0;
-    !NOT_PUBLIC.iter().any(same)
+    !WALLED.iter().chain(&EXAMPLES).any(same)
 }
 
 /// Only 2000::/3 is given out as global unicast (RFC 4291), so what is not named here is refused.

@@ -27,7 +27,7 @@ use super::fork::limit;
 
 /// The hidden subcommand that every executable which runs sandboxes has. Its one argument is a descriptor; `main` hands
 /// it to [`enter`] before it starts a thread.
-pub const ENTER: &str = "sandbox-enter";
+pub(super) const ENTER: &str = "sandbox-enter";
 
 /// Ends the text that bubblewrap may have written to standard error; the command is about to run.
 pub(super) const STARTED: u8 = 0;
@@ -94,7 +94,7 @@ fn number<T: FromStr>(text: &str) -> Option<Option<T>> {
 
 /// Becomes the command that is described through the pipe behind `descriptor`, once it is. Returns only when that failed, with the exit code
 /// for `main` to return; what to say about it has been said.
-pub fn enter(descriptor: &OsStr) -> u8 {
+pub(super) fn enter(descriptor: &OsStr) -> u8 {
     match try_enter(descriptor) {
         Ok(NotFound { program, error }) => {
             eprintln!("podling: {}: {error}", program.to_string_lossy());

@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+use super::network;
 use rustix::{
     io::FdFlags,
     process::{Pid, Resource, Rlimit, Signal},
@@ -27,6 +28,8 @@ const ORDERS: usize = 1;
 pub(super) struct Preparation {
     /// See [`super::cgroup::Cgroup::entrances`].
     pub entrances: Vec<OwnedFd>,
+    /// See [`super::network::Network::entrances`].
+    pub network: Vec<OwnedFd>,
     /// The only descriptors besides standard input, output and error that it keeps.
     pub keep: Vec<OwnedFd>,
     pub limits: Vec<(Resource, u64)>,
@@ -91,6 +94,7 @@ fn before_exec(runner: Pid, preparation: &Preparation) -> io::Result<()> {
     for entrance in &preparation.entrances {
         rustix::io::write(entrance, b"0")?;
     }
+    network::enter(&preparation.network)?;
     for &(resource, value) in &preparation.limits {
         limit(resource, value)?;
     }

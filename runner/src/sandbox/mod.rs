@@ -25,8 +25,10 @@ mod etc;
 mod fork;
 mod held;
 mod level;
+mod network;
 mod seccomp;
 mod start;
+mod step;
 mod tree;
 mod view;
 mod wait;
@@ -36,12 +38,14 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     io,
+    net::{self, Ipv4Addr},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU32},
 };
 
 use podling_session::{id::LaunchName, session::Isolation, spec::Limits};
+use tokio::net::TcpListener;
 use tracing::info;
 
 use self::{
@@ -51,15 +55,10 @@ use self::{
     enter::Entry,
     fork::Forker,
     level::{BUBBLEWRAP, Means, Walls, own_executable},
+    network::Network,
     watch::Watch,
 };
-pub use self::{
-    child::Child,
-    clean::clean,
-    enter::{ENTER, enter},
-    start::Standby,
-    watch::Breach,
-};
+pub use self::{child::Child, clean::clean, start::Standby, step::step, watch::Breach};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
@@ -113,6 +112,8 @@ pub struct Sandbox {
     uid: Option<u32>,
     program: PathBuf,
     watch: Arc<Watch>,
+    /// None without walls: commands are in the network of the machine.
+    network: Option<Network>,
     forker: Forker,
     processes: Mutex<Vec<Arc<Process>>>,
 }
@@ -131,14 +132,17 @@ impl Sandbox {
         let cgroup = Cgroup::create(&Trees::of_this_machine(), &settings.name, &settings.limits);
         let cgroup = cgroup.inspect_err(|error| info!(%error, "no control group limits the session: {error}")).ok();
         let means = Means { walls: !settings.isolation_none, own_user: uid.is_some(), limits: cgroup.is_some() };
-        let Settings { dir, name, minimum, limits, .. } = settings;
+        let Settings { dir, name, minimum, isolation_none, limits, .. } = settings;
         let disk = Disk::at(&dir);
         let watch = Arc::new(Watch { cgroup, disk, limits: Mutex::new(limits), blind: AtomicU32::new(0) });
         let level = means.require(minimum).or_else(|refusal| watch.discard().and(Err(refusal)))?;
         watch.disk.create().map_err(setup("making the places of the command"))?;
         walls.write_profile(&watch.disk.home).map_err(setup("making the places of the command"))?;
+        let network = (!isolation_none).then(|| Network::make(&program)).transpose();
+        let network = network.map_err(setup("making a network of the session's own"))?;
         let forker = Forker::start().map_err(setup("starting a thread"))?;
-        let sandbox = Sandbox { name, dir, walls, level, uid, program, watch, forker, processes: Mutex::default() };
+        let sandbox =
+            Sandbox { name, dir, walls, level, uid, program, watch, network, forker, processes: Mutex::default() };
         sandbox.own().map_err(setup("giving the places to the command's user"))?;
         Ok(sandbox)
     }
@@ -211,6 +215,21 @@ impl Sandbox {
     /// Makes everything that a command on this terminal needs, and stops before the command.
     pub async fn stand_by(&self, tty: OwnedFd) -> Result<Standby, SandboxError> {
         start::stand_by(self, tty).await
+    }
+
+    /// Listens on this port of the loopback that commands see, 0 for any: what they reach there is served by us. May be
+    /// called before anything runs, and serves every command until it is dropped. Without walls that loopback is the
+    /// machine's own, which all sessions and their neighbours share.
+    pub async fn listen(&self, port: u16) -> Result<TcpListener, SandboxError> {
+        let listening = match &self.network {
+            Some(network) => network.listen(port).await,
+            None => net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)),
+        };
+        let listening = listening.and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        });
+        listening.map_err(setup("listening on the sandbox's loopback"))
     }
 
     /// What the last step into the sandbox is told.

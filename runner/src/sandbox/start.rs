@@ -23,6 +23,7 @@ use super::{
     enter::{STARTED, framed_length},
     fork::Preparation,
     level::Walls,
+    network::Network,
     setup,
     view::{self, View, as_file, in_memory},
 };
@@ -54,7 +55,7 @@ pub(super) async fn stand_by(sandbox: &Sandbox, tty: OwnedFd) -> Result<Standby,
     let (told, entry) = io::pipe().map_err(setup("making a pipe"))?;
     let (mut command, keep) = outermost(sandbox, told.into()).map_err(setup("describing the sandbox"))?;
     command.stdin(tty).stdout(Stdio::null()).stderr(stderr);
-    let preparation = prepare(sandbox, keep).map_err(setup("opening the control group"))?;
+    let preparation = prepare(sandbox, keep).map_err(setup("opening the control group and the network"))?;
     let forked = timeout(START_TIMEOUT, sandbox.forker.spawn(command, preparation)).await;
     let forked = forked.map_err(|_| timed_out())?.map_err(setup("starting a process"))?;
     let (process, child) = Process::adopt(forked, sandbox.is_walled()).map_err(setup("watching a process"))?;
@@ -152,5 +153,6 @@ fn prepare(sandbox: &Sandbox, keep: Vec<OwnedFd>) -> io::Result<Preparation> {
     let cgroup = sandbox.watch.cgroup.as_ref();
     let limits = vec![(Resource::Core, 0), (Resource::Nofile, OPEN_FILES)];
     let entrances = cgroup.map_or(Ok(Vec::new()), |cgroup| cgroup.entrances())?;
-    Ok(Preparation { entrances, keep, limits })
+    let network = sandbox.network.as_ref().map_or(Ok(Vec::new()), Network::entrances)?;
+    Ok(Preparation { entrances, network, keep, limits })
 }

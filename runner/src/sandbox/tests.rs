@@ -3,6 +3,7 @@
 
 mod escape;
 mod limits;
+mod network;
 
 use std::{io::Read, time::Duration};
 

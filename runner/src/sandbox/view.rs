@@ -16,6 +16,7 @@ use rustix::fs::MemfdFlags;
 use super::{
     disk::Disk,
     etc::{self, Piece},
+    network,
 };
 
 pub(super) const WORK: &str = "/work";
@@ -122,7 +123,7 @@ impl Arguments {
     }
 
     fn namespaces(&mut self, view: &View<'_>) {
-        self.add(["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]);
+        self.add(["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]);
         self.add(["--die-with-parent", "--hostname", USER, "--clearenv"]);
         if view.uid.is_some() {
             // What it takes to become the session's user, in `enter`.
@@ -172,7 +173,7 @@ impl Arguments {
         self.content("/etc/group", &format!("root:x:0:\n{USER}:x:{uid}:\nnogroup:x:65534:\n"))?;
         self.content("/etc/hosts", HOSTS)?;
         self.content("/etc/hostname", "podling\n")?;
-        self.content("/etc/resolv.conf", "")?;
+        self.content("/etc/resolv.conf", &format!("nameserver {}\n", network::NAME_SERVER))?;
         self.content("/etc/nsswitch.conf", NSSWITCH)?;
         self.content("/etc/profile", PROFILE)
     }
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_namespace_is_its_own() {
-        for namespace in ["pid", "net", "ipc", "uts"] {
+        for namespace in ["pid", "ipc", "uts"] {
             assert!(text(None).contains(&format!("--unshare-{namespace} ")), "{namespace}");
         }
     }
