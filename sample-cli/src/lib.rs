@@ -4,6 +4,8 @@
 mod args;
 mod plan;
 
+mod audit;
+
 mod fit;
 mod view;
 
@@ -14,22 +16,22 @@ mod terminal;
 
 use std::{ffi::OsString, io::Write, process::ExitCode, time::Duration};
 
-use clap::Parser;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::timeout,
 };
 
-use args::{Args, Command, RunArgs};
+use args::{Command, RunArgs};
+use audit::Audit;
 
 /// When nobody reads our output any more, it is not waited for longer than this.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// A plan that was not carried out is no success.
-const EXIT_DECLINED: u8 = 1;
+/// A plan that was not carried out, or not all of it, is no success.
+const EXIT_UNDONE: u8 = 1;
 
 /// Runs with these arguments, the first of which is the program's name, and returns the process's exit code.
 pub fn main_with(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let args = match args::parse(args) {
         Ok(args) => args,
         Err(error) => {
             let _ = error.print(); // With no output to print to, the exit code is all that is left.
@@ -56,30 +58,26 @@ fn run(args: RunArgs) -> anyhow::Result<u8> {
 
 async fn run_until_signalled(args: RunArgs) -> anyhow::Result<u8> {
     let _quiet = if args.is_live() { terminal::Quiet::start() } else { None };
+    let mut audit = Audit::default();
     let performed = tokio::select! {
         biased;
-        code = signalled() => Err(code?),
-        ended = perform(&args) => Ok(ended),
+        code = signalled() => Err(code),
+        ended = perform(&args, &mut audit) => Ok(ended),
     };
+    audit.end().await;
     if args.is_live() {
         // A terminal that takes nothing any more cannot be restored either.
         let _ = timeout(LAST_WORDS, live::restore()).await;
     }
     match performed {
-        Ok(ended) => Ok(if ended? { 0 } else { EXIT_DECLINED }),
-        Err(code) => Ok(code),
+        Ok(ended) => Ok(if ended? { 0 } else { EXIT_UNDONE }),
+        Err(code) => code,
     }
 }
 
-/// Whether the plan was carried out to its end.
-async fn perform(args: &RunArgs) -> anyhow::Result<bool> {
-    let step = Duration::from_millis(args.step_millis);
-    let note = plan::audit_note(&args.prompt);
-    if args.is_live() {
-        live::perform(step, &note, args.ask).await
-    } else {
-        plain::perform(step, &note, args.ask).await
-    }
+/// Whether the whole plan was carried out.
+async fn perform(args: &RunArgs, audit: &mut Audit) -> anyhow::Result<bool> {
+    if args.is_live() { live::perform(args, audit).await } else { plain::perform(args, audit).await }
 }
 
 /// The exit code of the first signal that asks for the end: 128 and its number, as shells have it.

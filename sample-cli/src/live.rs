@@ -9,12 +9,14 @@ use console::measure_text_width;
 use tokio::{
     io::AsyncWriteExt,
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
 
 use crate::{
+    args::RunArgs,
     ask,
-    plan::{STAGES, STEPS},
+    audit::{Audit, Piece, Speech},
+    plan::{AUDIT, STAGES, STEPS},
     terminal::{Window, window},
     view::{Asked, Picture, Scene, picture},
 };
@@ -27,23 +29,24 @@ const SHOW_CURSOR: &str = "\x1b[?25h";
 const CLEAR_BELOW: &str = "\x1b[J";
 const PLAIN_TEXT: &str = "\x1b[0m";
 
-/// Whether the plan was carried out to its end.
-pub(crate) async fn perform(step: Duration, note: &str, asks: bool) -> anyhow::Result<bool> {
-    let mut show = Show {
-        scene: Scene { done: 0, asked: Asked::No, tick: 0, note },
-        drawn: vec![],
-        resized: signal(SignalKind::window_change())?,
-    };
-    while show.scene.done < STEPS {
-        if asks && show.scene.done == STAGES && !show.ask().await? {
+/// Whether the whole plan was carried out.
+pub(crate) async fn perform(args: &RunArgs, audit: &mut Audit) -> anyhow::Result<bool> {
+    let mut show = Show::new()?;
+    while show.done < STEPS {
+        if args.ask && show.done == STAGES && !show.ask().await? {
             show.draw_whole().await?;
             return Ok(false);
         }
-        show.play_until(Instant::now() + step).await?;
-        show.scene.done += 1;
+        if show.done == AUDIT {
+            audit.begin(args.audit.clone());
+            show.attend(audit).await?;
+        } else {
+            show.play_until(Instant::now() + args.step()).await?;
+        }
+        show.done += 1;
     }
     show.draw_whole().await?;
-    Ok(true)
+    Ok(!show.failed)
 }
 
 /// Gives the terminal back: below the picture, with its cursor, in plain text.
@@ -51,20 +54,40 @@ pub(crate) async fn restore() -> io::Result<()> {
     write(&format!("{PLAIN_TEXT}{SHOW_CURSOR}\n")).await
 }
 
-struct Show<'a> {
-    scene: Scene<'a>,
+struct Show {
+    /// Steps that are done.
+    done: usize,
+    asked: Asked,
+    tick: usize,
+    /// What the audit said.
+    speech: Speech,
+    failed: bool,
     /// The widths of the lines on the screen.
     drawn: Vec<usize>,
     resized: Signal,
+    ticks: Interval,
 }
 
-impl Show<'_> {
-    async fn play_until(&mut self, end: Instant) -> io::Result<()> {
+impl Show {
+    fn new() -> io::Result<Show> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Ok(Show {
+            done: 0,
+            asked: Asked::No,
+            tick: 0,
+            speech: Speech::default(),
+            failed: false,
+            drawn: vec![],
+            resized: signal(SignalKind::window_change())?,
+            ticks,
+        })
+    }
+
+    async fn play_until(&mut self, end: Instant) -> io::Result<()> {
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.scene.tick += 1,
+                _ = self.ticks.tick() => self.tick += 1,
                 _ = self.resized.recv() => {}
                 () = sleep_until(end) => return Ok(()),
             }
@@ -72,8 +95,31 @@ impl Show<'_> {
         }
     }
 
+    /// Shows what the audit says, until its end. Words are drawn with the next tick: there may be many a second.
+    async fn attend(&mut self, audit: &mut Audit) -> io::Result<()> {
+        loop {
+            tokio::select! {
+                _ = self.ticks.tick() => self.tick += 1,
+                _ = self.resized.recv() => {}
+                piece = audit.next() => match piece {
+                    Some(Piece::Ended(Ok(()))) | None => return Ok(()),
+                    Some(Piece::Ended(Err(error))) => {
+                        self.failed = true;
+                        self.speech.note(&error.explained());
+                        return Ok(());
+                    }
+                    Some(piece) => {
+                        self.hear(piece);
+                        continue;
+                    }
+                },
+            }
+            self.draw().await?;
+        }
+    }
+
     async fn ask(&mut self) -> io::Result<bool> {
-        self.scene.asked = Asked::Open;
+        self.asked = Asked::Open;
         self.draw().await?;
         let answer = ask::answer();
         tokio::pin!(answer);
@@ -83,24 +129,41 @@ impl Show<'_> {
                 _ = self.resized.recv() => self.draw().await?,
             }
         };
-        self.scene.asked = Asked::Answered(agreed);
+        self.asked = Asked::Answered(agreed);
         Ok(agreed)
+    }
+
+    fn hear(&mut self, piece: Piece) {
+        match piece {
+            Piece::Text(text) => _ = self.speech.say(&text),
+            Piece::LineEnd => _ = self.speech.end_line(),
+            Piece::Note(note) => _ = self.speech.note(&note),
+            Piece::Again(why) => {
+                self.speech.restart();
+                self.speech.note(&why);
+            }
+            Piece::Ended(_) => {}
+        }
+    }
+
+    fn scene(&self) -> Scene<'_> {
+        Scene { done: self.done, asked: self.asked, tick: self.tick, said: self.speech.text(), failed: self.failed }
     }
 
     async fn draw(&mut self) -> io::Result<()> {
         let window = window();
-        let lines = visible(picture(&self.scene, window.columns), window.rows);
+        let lines = visible(picture(&self.scene(), window.columns), window.rows);
         self.replace(lines, window).await
     }
 
     /// The last picture stays, so it is drawn to its full height, whatever scrolls away.
     async fn draw_whole(&mut self) -> io::Result<()> {
         let window = window();
-        self.replace(picture(&self.scene, window.columns).lines, window).await
+        self.replace(picture(&self.scene(), window.columns).lines, window).await
     }
 
     async fn replace(&mut self, lines: Vec<String>, window: Window) -> io::Result<()> {
-        let cursor = if self.scene.asked == Asked::Open { SHOW_CURSOR } else { HIDE_CURSOR };
+        let cursor = if self.asked == Asked::Open { SHOW_CURSOR } else { HIDE_CURSOR };
         let up = up(rows_taken(&self.drawn, window.columns).saturating_sub(1));
         write(&format!("{HIDE_CURSOR}{up}\r{CLEAR_BELOW}{}{cursor}", lines.join("\n"))).await?;
         self.drawn = lines.iter().map(|line| measure_text_width(line)).collect();

@@ -6,7 +6,7 @@
 pub(crate) const STAGES: usize = 3;
 /// All steps; a row without rows below it is one step.
 pub(crate) const STEPS: usize = 11;
-/// The step whose end is told by `audit_note`.
+/// The step that a model is asked in.
 pub(crate) const AUDIT: usize = 9;
 
 pub(crate) const TITLE: &str = "Root Workflow - Stage-wise demo";
@@ -38,6 +38,10 @@ impl Row {
         }
     }
 
+    pub(crate) fn holds(&self, step: usize) -> bool {
+        (self.steps.0..self.steps.1).contains(&step)
+    }
+
     pub(crate) fn is_group(&self) -> bool {
         self.steps.1 - self.steps.0 > 1
     }
@@ -64,18 +68,6 @@ const fn row(depth: usize, title: &'static str, start: usize, end: usize) -> Row
     Row { depth, title, steps: (start, end) }
 }
 
-/// What the audit says without a model to ask: honest about that, and with the prompt it would have passed on.
-pub(crate) fn audit_note(prompt: &str) -> String {
-    const MAX_CHARS: usize = 800;
-    // The prompt is a stranger's text on its way to a terminal.
-    let plain = prompt.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let note = format!("[mock] No model was asked. Prompt: {}", plain.collect::<String>());
-    if note.chars().count() <= MAX_CHARS {
-        return note;
-    }
-    note.chars().take(MAX_CHARS - 1).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,13 +91,5 @@ mod tests {
         let states = [3, 4, 9, 10].map(|done| group.state(done));
         assert_eq!(states, [State::Waiting, State::Running, State::Running, State::Done]);
         assert!(ROWS.iter().all(|row| row.state(STEPS) == State::Done));
-    }
-
-    #[test]
-    fn the_note_is_honest_short_and_harmless() {
-        assert_eq!(audit_note("a\x1b[31m\nb"), "[mock] No model was asked. Prompt: a [31m b");
-        let long = audit_note(&"ä".repeat(10_000));
-        assert_eq!(long.chars().count(), 800);
-        assert!(long.ends_with("ä…"));
     }
 }

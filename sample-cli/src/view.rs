@@ -30,8 +30,9 @@ pub(crate) struct Scene<'a> {
     pub(crate) asked: Asked,
     /// Counts the pictures; turns the spinners.
     pub(crate) tick: usize,
-    /// What the audit said.
-    pub(crate) note: &'a str,
+    /// What the audit said, in harmless lines.
+    pub(crate) said: &'a str,
+    pub(crate) failed: bool,
 }
 
 /// The picture, and which of its lines is the one to watch.
@@ -56,8 +57,11 @@ pub(crate) fn picture(scene: &Scene<'_>, width: usize) -> Picture {
             if row.state(scene.done) == State::Running {
                 focus = lines.len() - 1;
             }
-            if row.steps.0 == AUDIT && row.state(scene.done) == State::Done {
-                lines.extend(note(scene.note, 2 * (row.depth + 1), width, &paint().dim()));
+            if row.steps.0 == AUDIT && row.state(scene.done) != State::Waiting {
+                lines.extend(said(scene.said, 2 * (row.depth + 1), width));
+                if scene.done == AUDIT {
+                    focus = lines.len() - 1;
+                }
             }
         }
     }
@@ -79,6 +83,9 @@ fn line(row: &Row, scene: &Scene<'_>) -> String {
         State::Running => {
             let sign = paint().magenta().apply_to(SPINNER[scene.tick % SPINNER.len()]);
             format!("{indent}{sign} {}", paint().bold().apply_to(row.title))
+        }
+        State::Done if scene.failed && row.holds(AUDIT) => {
+            format!("{indent}{} {}", paint().red().apply_to("✖"), row.title)
         }
         State::Done => format!("{indent}{} {}", paint().green().apply_to("✔"), row.title),
     }
@@ -111,10 +118,21 @@ pub(crate) fn boxed(text: &str, width: usize, frame: &Style, inside: &Style) -> 
     drawn
 }
 
-/// A note below a row, wrapped and indented.
-pub(crate) fn note(text: &str, indent: usize, width: usize, style: &Style) -> Vec<String> {
-    let lines = wrap(text, width.saturating_sub(indent).max(1));
-    lines.iter().map(|line| format!("{}{}", " ".repeat(indent), style.apply_to(line))).collect()
+/// Lines below a row, indented, and wrapped at the same depth as they began.
+fn said(text: &str, indent: usize, width: usize) -> Vec<String> {
+    let mut drawn = vec![];
+    for line in text.lines() {
+        if line.trim_start().is_empty() {
+            drawn.push(String::new());
+            continue;
+        }
+        let own = measure_text_width(line) - measure_text_width(line.trim_start());
+        let margin = (indent + own).min(width / 2);
+        let wrapped = wrap(line, (width - margin).max(1));
+        let space = " ".repeat(margin);
+        drawn.extend(wrapped.iter().map(|part| format!("{space}{}", paint().dim().apply_to(part))));
+    }
+    drawn
 }
 
 fn bar(done: usize, width: usize) -> String {
@@ -132,7 +150,9 @@ mod tests {
     use super::*;
 
     fn scene(done: usize, asked: Asked) -> Scene<'static> {
-        Scene { done, asked, tick: done, note: "[mock] 漢字 and a_word_that_is_longer_than_narrow_windows" }
+        let said =
+            "[mock] 漢字 and a_word_that_is_longer_than_narrow_windows\n\n    - a point\n      that goes on and on";
+        Scene { done, asked, tick: done, said, failed: done % 2 == 1 }
     }
 
     fn text(picture: &Picture) -> String {
@@ -165,10 +185,26 @@ mod tests {
 
     #[test]
     fn a_run_ends_with_every_row_done_and_the_note_below_the_audit() {
-        let end = text(&picture(&scene(STEPS, Asked::No), 80));
+        let end = text(&picture(&Scene { failed: false, ..scene(STEPS, Asked::No) }, 80));
         assert_eq!(end.matches('✔').count(), ROWS.len());
         assert!(end.contains("AI-SECURITY-AUDIT\n    [mock]"), "{end}");
         assert!(end.ends_with("✔ Restore Task State"), "{end}");
+    }
+
+    #[test]
+    fn a_failed_audit_is_marked_with_the_groups_that_hold_it() {
+        let end = text(&picture(&Scene { failed: true, ..scene(STEPS, Asked::No) }, 80));
+        assert_eq!(end.matches('✖').count(), 2, "{end}");
+        assert!(end.contains("✖ Run Workflows\n") && end.contains("✖ AI-SECURITY-AUDIT\n"), "{end}");
+    }
+
+    #[test]
+    fn words_keep_their_lines_and_depth_and_are_what_is_watched() {
+        let picture = picture(&scene(AUDIT, Asked::No), 40);
+        let text = text(&picture);
+        assert!(text.contains("\n    [mock] 漢字 and\n"), "{text}");
+        assert!(text.contains("\n\n        - a point\n          that goes on and on\n"), "{text}");
+        assert!(strip_ansi_codes(&picture.lines[picture.focus]).ends_with("on and on"), "{text}");
     }
 
     #[test]

@@ -24,14 +24,16 @@ const TASKS: &str = "\
   ▸ AI-CREATE-PRD
     ✔ Assembling PRD
     ✔ Uploading PRD
-  ✔ AI-SECURITY-AUDIT
+  ▸ AI-SECURITY-AUDIT
     [mock] No model was asked. Prompt: find the hole
+  ✔ AI-SECURITY-AUDIT
 ✔ Restore Task State
 ";
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sample-cli"));
     command.args(args).env_clear().env("CLAUDE_PROMPT", "find the hole").env("SAMPLE_STEP_MILLIS", "1");
+    command.env("PATH", "/nonexistent"); // There may be a `claude` on this machine's.
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

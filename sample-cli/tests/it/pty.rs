@@ -32,13 +32,14 @@ impl Terminal {
     pub(crate) fn start(rows: u16, columns: u16, args: &[&str], env: &[(&str, &str)]) -> Terminal {
         let pty = rustix_openpty::openpty(None, Some(&size(rows, columns))).expect("a PTY");
         let stream = || Stdio::from(pty.user.try_clone().expect("a descriptor"));
-        let mut command = Command::new("setsid");
+        let mut command = Command::new("/usr/bin/setsid");
         command
             .arg("--ctty")
             .arg(env!("CARGO_BIN_EXE_sample-cli"))
             .args(args)
             .env_clear()
-            .env("TERM", "xterm-256color");
+            .env("TERM", "xterm-256color")
+            .env("PATH", "/nonexistent"); // There may be a `claude` on this machine's.
         command.envs(env.iter().copied()).stdin(stream()).stdout(stream()).stderr(stream());
         let child = command.spawn().expect("started");
         drop(command); // It holds the terminal open.
