@@ -145,7 +145,7 @@ fn outermost(sandbox: &Sandbox, entry: OwnedFd) -> io::Result<(Command, Vec<Owne
 }
 
 #[cfg(not(test))]
-const ENTER_ARGUMENTS: [&str; 1] = [super::ENTER];
+const ENTER_ARGUMENTS: [&str; 1] = [super::enter::ENTER];
 #[cfg(test)]
 use super::enter::tests::ENTER_ARGUMENTS;
 
