@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use metrics_exporter_prometheus::PrometheusHandle;
-use podling_daemon::{health::Serving, redis::Redis, service_key::ServiceKeys};
+use podling_daemon::{health::Serving, redis::Redis, service_key::ServiceKeys, telemetry};
 use podling_proto::channel::Route;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -130,6 +130,7 @@ impl Controller {
         tasks.spawn(ending(crate::grpc::ends::run(core.clone(), stop.clone())));
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
         tasks.spawn(ending(clock::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(telemetry::tend(metrics.clone(), stop.clone())));
         let (filling, filled) = (stop.clone(), Arc::clone(&pool));
         tasks.spawn(ending(async move { filled.run(filling).await }));
         tasks.spawn(ending(limiter.run(stop.clone())));

@@ -1,10 +1,14 @@
 //! Logs to standard error, and the recorder behind `/metrics`.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, time::Duration};
 
 use clap::{Args, ValueEnum};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+const TEND_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Logging")]
@@ -49,10 +53,21 @@ pub fn start(args: &LogArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Installs the process's metrics recorder; the handle renders it as Prometheus text.
+/// Installs the process's metrics recorder; the handle renders it as Prometheus text. Whoever records histograms also
+/// [tends](tend) it.
 ///
 /// # Errors
 /// When a recorder is installed already.
 pub fn record_metrics() -> Result<PrometheusHandle, BuildError> {
     PrometheusBuilder::new().install_recorder()
+}
+
+/// Folds what histograms were told into their sums, until `stop`. Without it every sample stays in memory until somebody
+/// reads the metrics, which may be never.
+pub async fn tend(metrics: PrometheusHandle, stop: CancellationToken) {
+    let mut ticks = interval(TEND_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        metrics.run_upkeep();
+    }
 }

@@ -70,7 +70,8 @@ impl App {
         let key = read(&key_file);
         let (stop, serving, mut servers) = (CancellationToken::new(), Serving::default(), JoinSet::new());
         serving.started();
-        let door = Door { core: core.clone(), serving: serving.clone(), metrics: recorder(), bound };
+        let cut = stop.child_token();
+        let door = Door { core: core.clone(), serving: serving.clone(), cut, metrics: recorder(), bound };
         let service = TowerToHyperService::new(router(door));
         servers.spawn(podling_daemon::http::serve(listener, service, stop.clone()));
         let (client, _stop) = (Client::new(), stop.drop_guard());
