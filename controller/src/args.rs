@@ -12,6 +12,8 @@ use podling_session::{
 };
 use url::Url;
 
+use crate::bundles::BundleArgs;
+
 /// Each holds a process, a sandbox and some megabytes.
 const MAX_WARM_RUNNERS: i64 = 256;
 
@@ -24,6 +26,8 @@ pub struct ControllerArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub quotas: QuotaArgs,
+    #[command(flatten)]
+    pub bundles: BundleArgs,
     #[command(flatten)]
     pub runners: RunnerArgs,
 }
@@ -222,6 +226,7 @@ mod tests {
     fn the_defaults_are_those_of_the_domain() {
         let args = parse(&[]).expect("nothing is required");
         assert_eq!(format!("{:?}", args.policy.policy()), format!("{:?}", Policy::default()));
+        assert_eq!(format!("{:?}", args.bundles), format!("{:?}", BundleArgs::default()));
         assert_eq!(args.runners.lowest_level(), Isolation::Reduced);
         let five = NonZeroU32::new(5).expect("not zero");
         assert_eq!(args.quotas.create_rate(five).burst, five);

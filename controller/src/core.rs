@@ -12,7 +12,7 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::{beats::Beats, clock::StoreClock, grpc::orders::Orders, logs::Logs, seal::Seal};
+use crate::{beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, logs::Logs, seal::Seal};
 
 /// The composition of one controller. Cheap to share: clones point to the same.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub struct Core {
     pub launcher: Arc<dyn Launcher>,
     pub seal: Arc<Seal>,
     pub logs: Arc<Logs>,
+    pub bundles: Bundles,
     /// The control streams of runners that are open here.
     pub orders: Arc<Orders>,
     /// The heartbeats that came in here and are to be stored.

@@ -12,6 +12,7 @@ pub mod grpc;
 pub mod http;
 
 pub mod beats;
+pub mod bundles;
 pub mod clock;
 pub mod logs;
 pub mod pool;

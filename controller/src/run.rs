@@ -29,6 +29,7 @@ use crate::{
     adapters::{Database, Limiter},
     args::{ControllerArgs, IsolationMode},
     beats,
+    bundles::{self, Bundles},
     clock::{self, StoreClock},
     core::Core,
     data_dir::{DataDir, Use},
@@ -117,6 +118,7 @@ impl Controller {
             launcher: launcher.clone(),
             seal: Arc::new(seal),
             logs: Arc::new(Logs::in_directory(&data.blobs()).context("the directory of blobs cannot be used")?),
+            bundles: Bundles::in_directory(&data.blobs(), args.bundles.clone(), args.policy.start_deadline),
             orders: Arc::new(Orders::default()),
             beats: Arc::default(),
             clock: Arc::new(clock),
@@ -131,6 +133,7 @@ impl Controller {
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
         tasks.spawn(ending(clock::run(core.clone(), stop.clone())));
         tasks.spawn(ending(telemetry::tend(metrics.clone(), stop.clone())));
+        tasks.spawn(ending(bundles::run_prune(core.clone(), stop.clone())));
         let (filling, filled) = (stop.clone(), Arc::clone(&pool));
         tasks.spawn(ending(async move { filled.run(filling).await }));
         tasks.spawn(ending(limiter.run(stop.clone())));

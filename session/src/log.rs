@@ -44,8 +44,13 @@ pub fn segment_file(sequence: u64) -> String {
 }
 
 /// Where the segments of one incarnation are stored, below the root of the blobs: `{tenant}/{uid}/{incarnation}/log`.
-/// Bytes of the tenant outside `[A-Za-z0-9._-]` are percent-encoded, so that it is one name on every file system.
 pub fn log_path(tenant: &Tenant, life: Incarnation) -> String {
+    format!("{}/{}/{}/log", tenant_path(tenant), life.uid, life.number)
+}
+
+/// The directory of a tenant's blobs, below their root. Bytes outside `[A-Za-z0-9._-]` are percent-encoded, so that it
+/// is one name on every file system.
+pub fn tenant_path(tenant: &Tenant) -> String {
     let mut path = String::new();
     for byte in tenant.as_str().bytes() {
         match byte {
@@ -53,7 +58,7 @@ pub fn log_path(tenant: &Tenant, life: Incarnation) -> String {
             _ => path.push_str(&format!("%{byte:02X}")),
         }
     }
-    format!("{path}/{}/{}/log", life.uid, life.number)
+    path
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use podling_session::{store::StoreError, viewers::Refused};
 use tonic::Status;
 use tracing::error;
 
-use crate::{logs::LogError, seal::Unsealable};
+use crate::{bundles::BundleError, logs::LogError, seal::Unsealable};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -19,6 +19,8 @@ pub(super) enum Error {
     OtherSession,
     #[error("no such session")]
     NoSession,
+    #[error("the session is not made from such a bundle")]
+    NoBundle,
     #[error("too many viewers")]
     TooManyViewers,
     #[error("the log was pruned")]
@@ -33,6 +35,8 @@ pub(super) enum Error {
     Malformed(#[from] Malformed),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     #[error(transparent)]
     Unsealable(#[from] Unsealable),
 }
@@ -62,7 +66,7 @@ impl From<Error> for Status {
         match error {
             Error::Credential | Error::Token | Error::Grant(_) => Status::unauthenticated(told),
             Error::OtherSession => Status::permission_denied(told),
-            Error::NoSession => Status::not_found(told),
+            Error::NoSession | Error::NoBundle => Status::not_found(told),
             Error::TooManyViewers => Status::resource_exhausted(told),
             Error::Pruned => Status::failed_precondition(told),
             Error::NotKept { .. } => Status::out_of_range(told),
@@ -83,6 +87,10 @@ impl From<Error> for Status {
             Error::Log(LogError::Broken { .. }) => {
                 error!("{told}");
                 Status::data_loss(told)
+            }
+            Error::Bundle(source) => {
+                error!(?source, "a bundle could not be read");
+                Status::unavailable("the directory of bundles is unavailable")
             }
             Error::Unsealable(source) => {
                 error!(%source, "a session's key cannot be opened: was the seal key changed?");

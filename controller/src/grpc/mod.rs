@@ -2,6 +2,7 @@
 
 mod admit;
 mod auth;
+mod bundle;
 pub(crate) mod control;
 mod credit;
 pub(crate) mod ends;

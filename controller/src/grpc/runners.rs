@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use podling_proto::{
     control::{
-        Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, Segment, SegmentResponse,
-        report_request::Phase as Reported, runners_server::Runners,
+        BundlePiece, FetchBundleRequest, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest,
+        ReportResponse, Segment, SegmentResponse, report_request::Phase as Reported, runners_server::Runners,
     },
     convert::Malformed,
 };
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use tracing::info;
 
-use super::{auth, control, error::Error};
+use super::{auth, bundle, control, error::Error};
 use crate::{
     core::Core,
     drain,
@@ -70,6 +70,19 @@ impl Runners for RunnersDoor {
         let runner = authenticated(&self.core, request.metadata(), request.get_ref()).await?;
         add_segment(&self.core, runner, request.into_inner()).await?;
         Ok(Response::new(SegmentResponse {}))
+    }
+
+    type FetchBundleStream = BoxStream<'static, Result<BundlePiece, Status>>;
+
+    async fn fetch_bundle(
+        &self,
+        request: Request<FetchBundleRequest>,
+    ) -> Result<Response<Self::FetchBundleStream>, Status> {
+        let runner = auth::runner(&self.core, request.metadata()).await?;
+        let wanted = request.into_inner();
+        let life = own(&runner, &wanted.uid, wanted.incarnation)?;
+        let pieces = bundle::pieces(&self.core, life, &wanted).await?;
+        Ok(Response::new(drain::until(self.stop.clone(), pieces, Err(drain::draining()))))
     }
 }
 

@@ -10,12 +10,13 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
-const REQUEST_HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, idempotency-key, x-api-key, x-request-id");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE");
+const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, idempotency-key, tus-resumable, upload-length, upload-offset, x-api-key, x-request-id",
+);
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
     "idempotency-replayed, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, retry-after, \
-     x-log-end-offset, x-log-first-offset, x-request-id",
+     tus-resumable, upload-length, upload-offset, x-log-end-offset, x-log-first-offset, x-request-id",
 );
 /// How long a browser may keep the answer to a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

@@ -10,6 +10,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use podling_session::{limit::Rate, spec::InvalidField, store::Idempotency};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{
@@ -92,6 +93,14 @@ fn rate_limit_headers(response: &mut Response, rate: Rate) {
 pub(super) struct JsonBody {
     headers: HeaderMap,
     text: String,
+}
+
+impl JsonBody {
+    /// # Errors
+    /// When it is not of this shape; the message says where.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_str(&self.text).map_err(|error| malformed(format!("malformed JSON: {error}")))
+    }
 }
 
 impl<S: Send + Sync> FromRequest<S> for JsonBody {

@@ -20,6 +20,8 @@ use super::refusal::Refusal;
 
 /// Each may hold a body of 1 MiB and as large an answer. No store is faster for more at once.
 const UNDER_WAY: usize = 256;
+/// Each holds some 64 KiB in memory, and the disk is one.
+const UPLOADS: usize = 64;
 /// Each holds the head of a request and what its connection sent ahead.
 const WAITING: usize = 1_024;
 /// Who waits longer tries again later, as others came first.
@@ -30,12 +32,13 @@ const PROBES: [&str; 3] = ["/healthz", "/readyz", "/servez"];
 pub(super) struct Crowd {
     requests: Turnstile,
     bodies: Turnstile,
+    uploads: Turnstile,
 }
 
 impl Default for Crowd {
     fn default() -> Crowd {
         let turnstile = || Turnstile::new(UNDER_WAY, WAITING, PATIENCE);
-        Crowd { requests: turnstile(), bodies: turnstile() }
+        Crowd { requests: turnstile(), bodies: turnstile(), uploads: Turnstile::new(UPLOADS, WAITING, PATIENCE) }
     }
 }
 
@@ -49,8 +52,22 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) async fn aside<T>(&self, body: impl Future<Output = T>) -> Result<T, Refusal> {
+        self.wait_at(&self.crowd.bodies, "body", body).await
+    }
+
+    /// As [`Turn::aside`], of a body that is stored as it comes, and may take longer.
+    pub(super) async fn aside_to_store<T>(&self, upload: impl Future<Output = T>) -> Result<T, Refusal> {
+        self.wait_at(&self.crowd.uploads, "upload", upload).await
+    }
+
+    async fn wait_at<T>(
+        &self,
+        door: &Turnstile,
+        what: &'static str,
+        body: impl Future<Output = T>,
+    ) -> Result<T, Refusal> {
         self.hold(None);
-        let _place = self.crowd.bodies.enter().await.ok_or_else(|| overloaded("body"))?;
+        let _place = door.enter().await.ok_or_else(|| overloaded(what))?;
         let body = body.await;
         self.hold(Some(self.crowd.requests.enter().await.ok_or_else(|| overloaded("request"))?));
         Ok(body)

@@ -4,6 +4,7 @@
 //! From the outside in a request passes `trace` (its id, and the body of every refusal), `cors`, `crowd` (how many may be
 //! under way), and `guard` (panics and the time that a request may take).
 
+mod bundles;
 mod caller;
 mod cors;
 mod create;

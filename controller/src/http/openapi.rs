@@ -17,7 +17,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Door, create, health, log, sessions};
+use super::{Door, bundles, create, health, log, sessions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,7 @@ use super::{Door, create, health, log, sessions};
     security(("bearer" = []), ("key" = [])),
     tags(
         (name = "sessions", description = "Sessions of the caller"),
+        (name = "bundles", description = "Folders that are uploaded to be run"),
         (name = "operations", description = "For probes, monitors and verifiers of tokens"),
     ),
 )]
@@ -52,6 +53,12 @@ refusals! {
     CreateRefusals = [400, 401, 403, 408, 409, 413, 415, 429, 500, 503];
     /// Of the reading of a log.
     LogRefusals = [400, 401, 403, 404, 410, 500, 503];
+    /// Of the announcement of a bundle.
+    AnnounceRefusals = [400, 401, 403, 408, 413, 415, 500, 503, 507];
+    /// Of the look for a bundle.
+    BundleRefusals = [400, 401, 403, 404, 500, 503];
+    /// Of the upload of a bundle.
+    UploadRefusals = [400, 401, 403, 408, 409, 413, 415, 422, 423, 500, 503, 507];
     /// Of the reading of metrics.
     MetricsRefusals = [401, 403, 500, 503];
 }
@@ -72,14 +79,17 @@ fn meaning(status: u16) -> &'static str {
         400 => "A field or parameter breaks a rule; it is named",
         401 => "No key, or a wrong one",
         403 => "Without a key: a foreign Host or Origin",
-        404 => "No such session of the caller's",
-        408 => "The body took too long to arrive",
-        409 => "The id is taken, or the Idempotency-Key came with another body",
+        404 => "No such session or bundle of the caller's",
+        408 => "The body took too long to arrive; Upload-Offset tells what of an upload is kept",
+        409 => "The id is taken, or the Idempotency-Key came with another body; an upload goes on at Upload-Offset",
         410 => "Output at `from` is no longer kept; X-Log-First-Offset tells what is",
-        413 => "The body is larger than 1 MiB",
-        415 => "The body is not application/json",
+        413 => "The body is larger than 1 MiB, or the bundle than the server takes",
+        415 => "The body is not of the type that is described",
+        422 => "What was uploaded has another SHA-256; nothing is kept of it",
+        423 => "Another request is uploading the same; see Retry-After",
         429 => "Too many creates (see Retry-After), or too many sessions at once",
         503 => "A dependency is down; see Retry-After",
+        507 => "The disk, or the tenant's share of it, is full",
         _ => "A fault of the server's own; quote requestId",
     }
 }
@@ -92,6 +102,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(sessions::stop))
         .routes(routes!(sessions::token))
         .routes(routes!(log::log))
+        .routes(routes!(bundles::announce))
+        .routes(routes!(bundles::progress, bundles::upload))
         .routes(routes!(health::jwks))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))

@@ -1,13 +1,15 @@
 //! From an error to what a caller may know of it: the one match for each kind of error. Causes are logged here, once,
 //! and never sent.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri};
 use podling_daemon::problem::Problem;
 use podling_session::{spec::InvalidField, store::StoreError};
 use tracing::error;
 
-use crate::{identity, logs::follow::FollowError, sessions};
+use crate::{bundles::BundleError, identity, logs::follow::FollowError, sessions};
 
 /// A problem on its way out; `trace` puts the request's id into it and renders it.
 #[derive(Clone, Debug)]
@@ -114,6 +116,49 @@ impl From<identity::Refused> for Refusal {
         };
         metrics::counter!("podling_auth_failures_total", "reason" => reason).increment(1);
         Refusal::new(status, reason, detail)
+    }
+}
+
+impl From<BundleError> for Refusal {
+    fn from(error: BundleError) -> Refusal {
+        let (status, name, detail) = match error {
+            BundleError::TooLarge { max } => {
+                let detail = format!("A bundle may have at most {max} bytes: leave out what the command does not need");
+                (StatusCode::PAYLOAD_TOO_LARGE, "bundle-too-large", detail)
+            }
+            BundleError::TenantFull { max } => {
+                let detail = format!("Your bundles may have at most {max} bytes together, and those there are in use");
+                (StatusCode::INSUFFICIENT_STORAGE, "bundle-quota", detail)
+            }
+            BundleError::TooLong { length } => {
+                let detail = format!("Upload-Length is {length} bytes, and more came");
+                (StatusCode::BAD_REQUEST, "upload-too-long", detail)
+            }
+            BundleError::Offset { offset } => {
+                let detail = format!("The upload goes on at offset {offset}");
+                (StatusCode::CONFLICT, "upload-offset", detail)
+            }
+            BundleError::Busy => {
+                let detail = "Another request is uploading the same, try again";
+                let problem = Problem::new(StatusCode::LOCKED, "upload-busy", detail);
+                return problem.retry_after(Duration::from_secs(1)).into();
+            }
+            BundleError::Mismatch { found } => {
+                let detail =
+                    format!("What was uploaded has the SHA-256 {found}; nothing is kept of it, upload it again");
+                (StatusCode::UNPROCESSABLE_ENTITY, "bundle-checksum", detail)
+            }
+            BundleError::DiskFull => {
+                error!("a bundle was refused: the disk is full");
+                let detail = "The server's disk is full; what had come of the upload is not kept".to_owned();
+                (StatusCode::INSUFFICIENT_STORAGE, "disk-full", detail)
+            }
+            BundleError::Io(source) => {
+                error!(?source, "the directory of bundles failed");
+                return Problem::unavailable("directory of bundles").into();
+            }
+        };
+        Refusal::new(status, name, detail)
     }
 }
 

@@ -7,8 +7,8 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use podling_daemon::{grpc, tls::Identity};
 use podling_proto::control::{
-    Assign, Beat, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest, ReportResponse, Segment,
-    SegmentResponse, Stop, order, report_request,
+    Assign, Beat, BundlePiece, FetchBundleRequest, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest,
+    ReportResponse, Segment, SegmentResponse, Stop, order, report_request,
     runners_server::{Runners, RunnersServer},
 };
 use tokio::{
@@ -173,5 +173,15 @@ impl Runners for Service {
         signed(&request)?;
         push(&self.told.segments, request.into_inner());
         Ok(Response::new(SegmentResponse {}))
+    }
+
+    type FetchBundleStream = Pin<Box<dyn Stream<Item = Result<BundlePiece, Status>> + Send>>;
+
+    async fn fetch_bundle(
+        &self,
+        request: Request<FetchBundleRequest>,
+    ) -> Result<Response<Self::FetchBundleStream>, Status> {
+        signed(&request)?;
+        Err(Status::not_found("no session here is made from a bundle"))
     }
 }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_controller::{
     beats,
+    bundles::{BundleArgs, Bundles},
     clock::StoreClock,
     core::{Core, Settings},
     grpc::{self, orders::Orders},
@@ -223,6 +224,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         launcher: Arc::new(NoLauncher),
         seal: Arc::new(Seal::new(&[7; 32])),
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
+        bundles: Bundles::in_directory(&blobs, BundleArgs::default(), Duration::from_secs(300)),
         clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_controller::{
+    bundles::{BundleArgs, Bundles},
     clock::StoreClock,
     core::{Core, Settings},
     grpc::orders::Orders,
@@ -152,6 +153,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
         launcher: Arc::new(NoLauncher),
         seal: Arc::new(Seal::new(&[7; 32])),
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
+        bundles: Bundles::in_directory(&blobs, BundleArgs::default(), Duration::from_secs(300)),
         clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),

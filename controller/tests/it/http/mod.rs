@@ -11,3 +11,4 @@ mod owning;
 mod probing;
 mod reading_logs;
 mod refusing;
+mod uploading;
