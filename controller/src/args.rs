@@ -4,8 +4,8 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
+use podling_daemon::source_args::SourceArgs;
 use podling_session::{
-    address::AllowedSource,
     limit::Rate,
     session::Isolation,
     spec::{Limits, Policy},
@@ -30,6 +30,8 @@ pub struct ControllerArgs {
     pub bundles: BundleArgs,
     #[command(flatten)]
     pub runners: RunnerArgs,
+    #[command(flatten)]
+    pub sources: SourceArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -138,10 +140,6 @@ pub struct RunnerArgs {
     #[arg(long, env = "PODLING_MIN_ISOLATION", value_name = "LEVEL", default_value = "reduced")]
     pub min_isolation: Isolation,
 
-    /// A private host that sources may be fetched from, as HOST or HOST:PORT. May be repeated. Default: none
-    #[arg(long = "allow-source", env = "PODLING_ALLOW_SOURCE", value_name = "HOST[:PORT]", value_delimiter = ',')]
-    pub allowed_sources: Vec<AllowedSource>,
-
     /// Copy what commands say to the runners' own logs, beside what the runners have to say. Default: never
     #[arg(long, env = "PODLING_MIRROR_OUTPUT")]
     pub mirror_output: bool,
@@ -240,6 +238,8 @@ mod tests {
         check("--token-life", "25h");
         check("--deadline", "soon");
         check("--allow-source", "http://x/");
+        check("--allowed-code-domains", "a,,b");
+        check("--github-archives", "codeload");
         check("--min-isolation", "some");
         check("--creates-per-minute", "0");
         check("--public-url", "podling");
@@ -250,6 +250,6 @@ mod tests {
     fn without_a_sandbox_no_level_is_asked_of_it() {
         let args = parse(&["--isolation", "none", "--allow-source", "a:1,b"]).expect("valid");
         assert_eq!(args.runners.lowest_level(), Isolation::None);
-        assert_eq!(args.runners.allowed_sources.len(), 2);
+        assert_eq!(args.sources.hosts().private.len(), 2);
     }
 }

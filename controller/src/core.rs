@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use podling_session::{
-    address::AllowedSource,
+    code_hosts::CodeHosts,
     launch::Launcher,
     limit::{Rate, RateLimiter},
     sign::Signer,
@@ -57,8 +57,8 @@ pub struct Settings {
     pub warm_runners: usize,
     /// How long a command has between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// Private hosts that sources may come from.
-    pub allowed_sources: Vec<AllowedSource>,
+    /// The hosts that sources may come from.
+    pub code_hosts: CodeHosts,
     /// Who is served without a key: the local owner, on a loopback-only bind.
     pub local_owner: bool,
     /// Origins that browsers may call from beside our own; `*` for any.

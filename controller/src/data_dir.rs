@@ -76,7 +76,9 @@ impl DataDir {
     /// When it cannot be made, others may write to it, or another process has it.
     pub async fn claim(path: &Path, with: &Use) -> Result<(DataDir, Turn), DataDirError> {
         let at = |error| DataDirError::File(path.to_owned(), error);
-        for directory in [path.to_owned(), path.join("keys"), path.join("blobs"), path.join("control")] {
+        for directory in
+            [path.to_owned(), path.join("keys"), path.join("blobs"), path.join("control"), path.join("cache")]
+        {
             DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(at)?;
         }
         let root = path.canonicalize().map_err(at)?;
@@ -113,6 +115,11 @@ impl DataDir {
     /// Terminal logs and, later, other blobs.
     pub fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
+    }
+
+    /// Where runners keep archives for one another. It may be emptied at any time.
+    pub fn source_cache(&self) -> PathBuf {
+        self.root.join("cache")
     }
 
     /// Where the keys of session tokens lie.

@@ -234,7 +234,8 @@ fn runner_program(
         blobs: data.blobs(),
         unconfined: args.runners.isolation == IsolationMode::None,
         min_isolation: args.runners.lowest_level(),
-        allowed_sources: args.runners.allowed_sources.iter().map(ToString::to_string).collect(),
+        sources: args.sources.to_arguments(),
+        source_cache: data.source_cache(),
         mirror_output: args.runners.mirror_output,
         grace: args.runners.grace,
     }

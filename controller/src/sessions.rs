@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use podling_session::{
-    address::check_literal,
     capability::SessionKey,
     id::{SessionId, TokenId, Uid},
     limit::{Decision, Unavailable},
     phase::{End, EndReason},
     principal::Owner,
     session::Session,
+    source::Source,
     spec::{Draft, InvalidField, Secrets, Spec},
     store::{Created, Filter, Idempotency, NewSession, Page, Sealed, StoreError},
     token::{AUDIENCE, Claims, Scope},
@@ -142,8 +142,8 @@ fn check(core: &Core, request: &Request) -> Result<(Spec, Secrets), InvalidField
         return Err(InvalidField::new("id", "id must not have the form of a uid (UUIDv7)"));
     }
     let (spec, secrets) = Spec::check(request.draft.clone(), &core.settings.policy)?;
-    if let Some(source) = &spec.source {
-        check_literal(&source.url, &core.settings.allowed_sources)?;
+    if let Some(url) = spec.source.as_ref().and_then(Source::url) {
+        core.settings.code_hosts.check(&url)?;
     }
     Ok((spec, secrets))
 }

@@ -12,6 +12,7 @@ pub mod redis;
 mod secured;
 pub mod service_key;
 pub mod shutdown;
+pub mod source_args;
 pub mod telemetry;
 pub mod tls;
 pub mod turnstile;

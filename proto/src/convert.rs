@@ -3,7 +3,8 @@
 use podling_session::{
     phase::End,
     size::{OutOfRange, WindowSize},
-    spec::{Checksum, Limits, Source, Spec},
+    source::Source,
+    spec::{Limits, Spec},
 };
 
 use crate::{control, terminal};
@@ -50,13 +51,9 @@ impl TryFrom<terminal::Exit> for End {
 
 impl From<Spec> for control::Spec {
     fn from(spec: Spec) -> control::Spec {
-        let source = spec.source.map(|source| control::Source {
-            url: source.url.into(),
-            sha256: source.checksum.map(|sum| sum.as_str().to_owned()),
-        });
         control::Spec {
             command: spec.command,
-            source,
+            source: spec.source.map(control::Source::from),
             install_cmd: spec.install_cmd,
             prompt: spec.prompt,
             env: spec.env.into_iter().collect(),
@@ -81,11 +78,12 @@ impl From<control::Limits> for Limits {
     }
 }
 
-impl TryFrom<control::Source> for Source {
-    type Error = Malformed;
-
-    fn try_from(raw: control::Source) -> Result<Source, Malformed> {
-        let checksum = raw.sha256.as_deref().map(Checksum::parse).transpose().map_err(|_| Malformed("sha256"))?;
-        Ok(Source { url: raw.url.parse().map_err(|_| Malformed("source url"))?, checksum })
+impl From<Source> for control::Source {
+    fn from(source: Source) -> control::Source {
+        let sha256 = match &source {
+            Source::Archive { checksum, .. } => checksum.as_ref().map(|sum| sum.as_str().to_owned()),
+            Source::GitHubTree(_) | Source::Repository { .. } | Source::Bundle(_) => None,
+        };
+        control::Source { url: source.to_string(), sha256 }
     }
 }

@@ -8,9 +8,9 @@ use std::{
 };
 
 use clap::{Args as ClapArgs, ValueEnum};
+use podling_daemon::source_args::SourceArgs;
 use podling_proto::channel::Address;
 use podling_session::{
-    address::AllowedSource,
     id::{LaunchName, RunnerId},
     session::Isolation,
 };
@@ -66,9 +66,12 @@ pub struct Args {
     #[arg(long, default_value = "none")]
     pub min_isolation: Isolation,
 
-    /// Private host that sources may come from, as HOST or HOST:PORT; may be repeated
-    #[arg(long)]
-    pub allow_source: Vec<AllowedSource>,
+    #[command(flatten)]
+    pub sources: SourceArgs,
+
+    /// Directory of archives that were fetched before, for all runners of this user. Default: none is kept
+    #[arg(long, value_name = "DIRECTORY")]
+    pub source_cache: Option<PathBuf>,
 
     /// Copy what the command says to standard output, as container logs want it
     #[arg(long)]

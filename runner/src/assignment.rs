@@ -6,18 +6,15 @@ use std::{
 };
 
 use podling_proto::{control, convert::Malformed};
-use podling_session::{
-    capability::GrantKey,
-    id::Incarnation,
-    spec::{Limits, Source},
-};
+use podling_session::{capability::GrantKey, id::Incarnation, spec::Limits};
 
 #[derive(Clone)]
 pub(crate) struct Assignment {
     pub(crate) life: Incarnation,
     pub(crate) grants: GrantKey,
     pub(crate) command: String,
-    pub(crate) source: Option<Source>,
+    /// As it came; what is wrong with it is told where the log is.
+    pub(crate) source: Option<control::Source>,
     pub(crate) install: Option<String>,
     pub(crate) prompt: Option<String>,
     /// The user's variables, secrets included.
@@ -40,7 +37,7 @@ impl TryFrom<control::Assign> for Assignment {
             life: Incarnation { uid: uid.parse().map_err(|_| Malformed("uid"))?, number: incarnation },
             grants: GrantKey::from_bytes(key),
             command: spec.command,
-            source: spec.source.map(Source::try_from).transpose()?,
+            source: spec.source,
             install: spec.install_cmd,
             prompt: spec.prompt,
             env: spec.env.into_iter().chain(secrets).collect(),

@@ -10,6 +10,7 @@ mod early;
 mod life;
 mod listen;
 
+mod fetch;
 mod install;
 pub mod sandbox;
 mod source;
@@ -53,6 +54,7 @@ use controller::{Contact, Controller, Order, Orders, Patience, Stop, Vitals, att
 use early::Early;
 use life::{Life, Place};
 use listen::Listener;
+use source::Settings;
 use terminal::{Follower, Head, Log, Window, keyboard};
 
 pub use controller::Bootstrap;
@@ -101,7 +103,19 @@ fn start(args: Args) -> anyhow::Result<i32> {
 /// When the runner cannot serve at all; whatever happens to the session is told to the controller instead.
 pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
     let Args {
-        dir, name, blobs, uid, isolation, min_isolation, allow_source, grace, mirror_output, listen, host, ..
+        dir,
+        name,
+        blobs,
+        uid,
+        isolation,
+        min_isolation,
+        sources,
+        source_cache,
+        grace,
+        mirror_output,
+        listen,
+        host,
+        ..
     } = args.clone();
     let blobs = blobs.context("--blobs is missing")?;
     let route = route(&args)?;
@@ -111,7 +125,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         uid,
         minimum: min_isolation,
         isolation_none: isolation == IsolationArg::None,
-        allowed_sources: allow_source,
+        sources: Settings::new(sources, source_cache)?,
         mirror_output,
     };
     let mut early = Early::start(&place);

@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use podling_session::{
-    address::AllowedSource,
     id::LaunchName,
     log::{Body, COMMAND_MARK},
     phase::{End, EndReason, Stage as StartStage},
@@ -18,9 +17,11 @@ use crate::{
     attach::{Registry, Stage},
     controller::{Controller, Order, Orders, Phase, report_phases, report_segments},
     early::{Early, First, Ready, remove},
-    install::{fetch, install, one_line},
+    fetch::fetch,
+    install::{install, one_line},
     program::{Outcome, Programs, abandoned, environment},
     sandbox::Sandbox,
+    source,
     terminal::{Input, Log, mirror, write},
 };
 
@@ -47,7 +48,7 @@ pub(crate) struct Place {
     pub(crate) uid: Option<u32>,
     pub(crate) minimum: Isolation,
     pub(crate) isolation_none: bool,
-    pub(crate) allowed_sources: Vec<AllowedSource>,
+    pub(crate) sources: source::Settings,
     /// Whether the output is copied to this process's own.
     pub(crate) mirror_output: bool,
 }
@@ -221,10 +222,16 @@ impl Start<'_> {
     /// Fetches the source, unless an order comes first.
     async fn fetch(&self, sandbox: &Arc<Sandbox>) -> Result<(), End> {
         let Some(source) = &self.assignment.source else { return Ok(()) };
+        let source = source::named(source).map_err(|error| self.fatal(error.end()))?;
         let entered = |stage| self.enter(stage);
-        let (log, allowed) = (&self.stage.log, &self.place.allowed_sources);
+        let request = source::Request {
+            into: sandbox.work_dir(),
+            scratch: &self.place.dir,
+            settings: &self.place.sources,
+            limits: source::Limits::default(),
+        };
         tokio::select! {
-            fetched = fetch(source, sandbox, &self.place.dir, allowed, log, &entered) => {
+            fetched = fetch(&source, sandbox, request, &self.stage.log, &entered) => {
                 fetched.map_err(|end| self.fatal(end))
             }
             order = self.orders.ordered() => Err(ordered(order)),

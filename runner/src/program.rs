@@ -223,7 +223,7 @@ pub(crate) fn environment(
     set("LANG", "C.UTF-8");
     set("COMMAND", &assignment.command);
     if let Some(source) = &assignment.source {
-        set("CODE_URL", source.url.as_str());
+        set("CODE_URL", &source.url);
     }
     if let Some(prompt) = &assignment.prompt {
         set("CLAUDE_PROMPT", prompt);

@@ -2,7 +2,7 @@
 //!
 //! Podling fetches what strangers name, from inside the operator's network. So it connects to public addresses only,
 //! and to the private hosts that the operator lists. The controller applies the rule to literal addresses when a
-//! session is created, the runner to everything that a name resolves to, at every redirect.
+//! session is created (`code_hosts`), the runner to everything that a name resolves to, at every redirect.
 
 use std::{
     fmt,
@@ -11,8 +11,6 @@ use std::{
 };
 
 use url::{Host, Url};
-
-use crate::spec::InvalidField;
 
 /// Ranges of IPv4 behind which there is somebody, but not the public internet: first address, prefix length. From IANA's
 /// special-purpose registry (RFC 6890); all metadata services of clouds lie in them but Azure's, which is the last row.
@@ -118,26 +116,6 @@ impl fmt::Display for AllowedSource {
             None => write!(f, "{}", self.host),
         }
     }
-}
-
-/// Checks what a URL shows without a look-up: a literal address must be public, and `localhost` names are loopback
-/// (RFC 6761, 6.3), unless the operator listed the host.
-pub fn check_literal(url: &Url, allowed: &[AllowedSource]) -> Result<(), InvalidField> {
-    let public = match url.host() {
-        Some(Host::Ipv4(address)) => is_public(address.into()),
-        Some(Host::Ipv6(address)) => is_public(address.into()),
-        Some(Host::Domain(name)) => !is_localhost(name),
-        None => false,
-    };
-    if public || allowed.iter().any(|source| source.admits(url)) {
-        return Ok(());
-    }
-    Err(InvalidField::new("code_url", "Private IP addresses are not allowed"))
-}
-
-fn is_localhost(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 #[cfg(test)]
@@ -274,33 +252,6 @@ mod tests {
         }
         for text in ["a", "a:80", "[::1]", "[::1]:80", "127.0.0.1:1"] {
             assert_eq!(text.parse::<AllowedSource>().map(|source| source.to_string()), Ok(text.to_owned()));
-        }
-    }
-
-    #[test]
-    fn a_literal_private_address_is_refused_in_every_spelling_unless_it_is_listed() {
-        let private = [
-            "http://169.254.169.254/x",
-            "http://10.0.0.1/x",
-            "http://2130706433/x",
-            "http://0x7f000001/x",
-            "http://017700000001/x",
-            "http://127.1/x",
-            "http://[::1]/x",
-            "http://[::ffff:10.0.0.1]/x",
-            "http://localhost/x",
-            "http://LOCALHOST./x",
-            "http://a.localhost/x",
-            "http://１２７.0.0.1/x",
-        ];
-        for target in private {
-            let refused = check_literal(&url(target), &[]).expect_err(target);
-            assert_eq!(refused.message, "Private IP addresses are not allowed");
-            let listed = AllowedSource { host: url(target).host().expect(target).to_owned(), port: None };
-            assert_eq!(check_literal(&url(target), &[listed]), Ok(()));
-        }
-        for target in ["https://github.com/x", "http://8.8.8.8/x", "http://notlocalhost/x"] {
-            assert_eq!(check_literal(&url(target), &[]), Ok(()), "{target}");
         }
     }
 }

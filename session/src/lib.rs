@@ -4,9 +4,11 @@
 //! tested without a server. Adapters for the seam traits live in the one binary that uses them.
 
 pub mod address;
+pub mod code_hosts;
 pub mod id;
 pub mod principal;
 pub mod size;
+pub mod source;
 pub mod spec;
 
 pub mod event;

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use crate::run::{OWN_NODE, cargo, root, step, which};
 
 /// A program, and the Debian package that brings it.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 12] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("curl", "curl"),
@@ -17,6 +17,7 @@ const PACKAGES: [(&str, &str); 11] = [
     ("initdb", "postgresql"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("python3", "python3"),
     ("redis-server", "redis-server"),
     ("setpriv", "util-linux"),
 ];

@@ -26,7 +26,7 @@ use std::{
 use podling_session::{
     log::tenant_path,
     principal::{Owner, Tenant},
-    spec::Checksum,
+    source::Checksum,
 };
 use sha2::{Digest, Sha256};
 

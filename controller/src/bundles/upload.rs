@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use podling_session::{principal::Owner, spec::Checksum};
+use podling_session::{principal::Owner, source::Checksum};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 

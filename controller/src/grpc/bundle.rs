@@ -8,7 +8,12 @@ use podling_proto::{
     control::{BundlePiece, FetchBundleRequest},
     convert::Malformed,
 };
-use podling_session::{id::Incarnation, phase::Phase, session::Session, spec::Checksum};
+use podling_session::{
+    id::Incarnation,
+    phase::Phase,
+    session::Session,
+    source::{Checksum, Source},
+};
 use tokio::{
     fs::File,
     io::{AsyncReadExt, AsyncSeekExt},
@@ -44,10 +49,8 @@ pub(super) async fn pieces(
 }
 
 fn fetches(session: &Session, life: Incarnation, sum: &Checksum) -> bool {
-    let named = session.spec.source.as_ref().map(|source| source.url.as_str());
-    session.life() == life
-        && matches!(session.phase, Phase::Starting { .. })
-        && named.and_then(|named| named.strip_prefix("bundle:sha256:")) == Some(sum.as_str())
+    let named = matches!(&session.spec.source, Some(Source::Bundle(named)) if named == sum);
+    session.life() == life && matches!(session.phase, Phase::Starting { .. }) && named
 }
 
 async fn piece(file: &mut File) -> Result<Option<BundlePiece>, Error> {

@@ -11,7 +11,7 @@ use axum::{
 };
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use podling_session::spec::{Checksum, InvalidField};
+use podling_session::{source::Checksum, spec::InvalidField};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;

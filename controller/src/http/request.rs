@@ -28,9 +28,10 @@ pub(super) struct CreateSession {
     /// Run by `bash -lc` in the folder of the source; at most 1000 characters.
     #[schema(required, value_type = String)]
     pub(super) command: Option<String>,
-    /// Where the code comes from: http or https, ending in `.tar.gz` or `.tgz`; at most 2048 characters.
+    /// Where the code comes from, over http or https: an archive (`.zip`, `.tar.gz`, `.tgz`, `.tar.zst`), a tree on GitHub
+    /// (`https://github.com/{owner}/{repo}/tree/{branch}/{folder}`) or a git repository; at most 2048 characters.
     pub(super) code_url: Option<String>,
-    /// SHA-256 of the source, 64 hexadecimal digits; without it the source is not checked.
+    /// SHA-256 of an archive, 64 hexadecimal digits; without it the archive is not checked.
     pub(super) code_checksum_sha256: Option<String>,
     /// Replaces the detected installation of dependencies; at most 1000 characters.
     pub(super) install_cmd: Option<String>,

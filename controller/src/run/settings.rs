@@ -16,7 +16,7 @@ pub(super) fn settings(
     default_rate: NonZeroU32,
     alone: bool,
 ) -> anyhow::Result<Settings> {
-    let ControllerArgs { access, policy, quotas, runners, bundles: _ } = args;
+    let ControllerArgs { access, policy, quotas, runners, bundles: _, sources } = args;
     let public_url = match access.public_url {
         Some(url) => url,
         None => own_url(bound).context("the public URL cannot be told from the address")?,
@@ -33,7 +33,7 @@ pub(super) fn settings(
         max_viewers: quotas.max_viewers,
         warm_runners: runners.warm_runners as usize,
         grace: runners.grace,
-        allowed_sources: runners.allowed_sources,
+        code_hosts: sources.hosts(),
         // A command without a sandbox could call as the local owner.
         local_owner: runners.isolation == IsolationMode::Sandbox,
         allowed_origins: access.allowed_origins,

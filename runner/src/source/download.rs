@@ -1,153 +1,116 @@
-//! The download: redirects by hand, bytes to an unnamed file, counted and hashed as they come.
+//! A download: the bytes of one answer, and when they break off, once more, from there where the server can say that
+//! it still has the same.
 
-use std::{
-    fs::File,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
-
-use http::{HeaderValue, StatusCode, header};
-use podling_session::{address::AllowedSource, spec::Checksum};
-use reqwest::{Client, Response, redirect::Policy};
-use sha2::{Digest, Sha256};
-use tokio::io::AsyncWriteExt;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use podling_session::code_hosts::CodeHosts;
 use url::Url;
 
-use super::{Event, Limits, Request, SourceError, reach};
+use super::{
+    Event, Request, SourceError, Tell,
+    hop::{Answer, Rest, ask, transfer},
+    intake::{Intake, Received},
+};
 
-/// GitHub's archives take one or two.
-const MAX_REDIRECTS: usize = 5;
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-
-/// An archive on our side, complete but not yet trusted.
-pub(super) struct Download {
-    pub(super) file: File,
-    pub(super) bytes: u64,
-    /// Of exactly these bytes, in lower case hexadecimal digits.
-    sha256: String,
+/// One download's surroundings.
+pub(super) struct Errand<'a> {
+    pub(super) request: Request<'a>,
+    /// Where it may go.
+    pub(super) hosts: &'a CodeHosts,
+    /// Whether the archive is to be kept, when it is what it should be.
+    pub(super) cached: bool,
 }
 
-impl Download {
-    pub(super) fn verify(&self, expected: &Checksum) -> Result<(), SourceError> {
-        if self.sha256 == expected.as_str() {
-            return Ok(());
+impl Errand<'_> {
+    async fn intake(&self) -> Result<Intake, SourceError> {
+        let limit = self.request.limits.archive_bytes;
+        let cache = self.request.settings.cache.as_ref().filter(|_| self.cached);
+        match cache.and_then(|cache| cache.part()) {
+            Some(file) => Ok(Intake::named(file, limit)),
+            None => Intake::unnamed(self.request.scratch, limit).await,
         }
-        Err(SourceError::Checksum { expected: expected.as_str().to_owned(), actual: self.sha256.clone() })
     }
 }
 
+/// Takes in the answer that `url` has led to.
 pub(super) async fn download(
-    request: &Request<'_>,
-    events: &mut (dyn FnMut(Event) + Send),
-) -> Result<Download, SourceError> {
-    let (mut response, host) = answer(&request.source.url, request.allowed, &request.limits).await?;
-    let limit = request.limits.archive_bytes;
-    let total = response.content_length();
-    if total.is_some_and(|total| total > limit) {
-        return Err(SourceError::TooLarge { limit });
-    }
-    let mut file = tokio::fs::File::from_std(unnamed_file(request.scratch).await?);
-    let (mut bytes, mut hash, mut progress) = (0, Sha256::new(), Progress::default());
-    while let Some(chunk) = response.chunk().await.map_err(|error| transfer(&host, error))? {
-        bytes += chunk.len() as u64;
-        if bytes > limit {
-            return Err(SourceError::TooLarge { limit });
+    url: &Url,
+    answer: Answer,
+    errand: &Errand<'_>,
+    tell: Tell<'_>,
+) -> Result<Received, SourceError> {
+    let mut intake = errand.intake().await?;
+    intake.announced(answer.response.content_length())?;
+    let tag = strong_tag(answer.response.headers());
+    if let Err(cut) = pour(answer, &mut intake, tell).await {
+        if !cut.is_a_cut() {
+            return Err(cut);
         }
-        hash.update(&chunk);
-        file.write_all(&chunk).await.map_err(SourceError::Disk)?;
-        if progress.is_due(Instant::now()) {
-            events(Event::Progress { bytes, total });
-        }
+        let rest = tag.filter(|_| intake.bytes() > 0).map(|tag| Rest { from: intake.bytes(), tag });
+        let answer = ask(url, errand, rest.as_ref()).await?;
+        goes_on(&answer, &mut intake).await?;
+        tell(Event::Resumed { bytes: intake.bytes() });
+        pour(answer, &mut intake, tell).await?;
     }
-    file.flush().await.map_err(SourceError::Disk)?;
-    events(Event::Progress { bytes, total });
-    Ok(Download { file: file.into_std().await, bytes, sha256: hex(&hash.finalize()) })
+    intake.finish(tell).await
 }
 
-/// The first answer that is not a redirect, and the host that gave it.
-async fn answer(first: &Url, allowed: &[AllowedSource], limits: &Limits) -> Result<(Response, String), SourceError> {
-    let mut url = first.clone();
-    for _ in 0..=MAX_REDIRECTS {
-        let target = reach::resolve(&url, allowed, limits.connect).await?;
-        let request = client(&url, &target, limits)?.get(url.clone());
-        let request = request.header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let response = request.send().await.map_err(|error| transfer(&target.host, error))?;
-        match response.status() {
-            StatusCode::OK => return Ok((response, target.host)),
-            status if is_redirect(status) => url = reach::next_hop(&url, response.headers().get(header::LOCATION))?,
-            status => return Err(SourceError::Status { host: target.host, status }),
-        }
+async fn pour(mut answer: Answer, intake: &mut Intake, tell: Tell<'_>) -> Result<(), SourceError> {
+    while let Some(chunk) = answer.response.chunk().await.map_err(|error| transfer(&answer.host, error))? {
+        intake.take(&chunk, tell).await?;
     }
-    Err(SourceError::Redirect("there are more than 5 redirects"))
+    Ok(())
 }
 
-fn is_redirect(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
-}
-
-/// A client for one hop: it knows the checked addresses and no proxy, follows nothing, and decodes nothing.
-fn client(url: &Url, target: &reach::Target, limits: &Limits) -> Result<Client, SourceError> {
-    let mut builder = Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .resolve_to_addrs(&target.host, &target.addresses)
-        .connect_timeout(limits.connect)
-        .read_timeout(limits.idle)
-        .user_agent(concat!("podling/", env!("CARGO_PKG_VERSION")));
-    if url.scheme() == "http" {
-        builder = builder.tls_certs_only([]); // The system's roots are neither read nor needed.
+/// Makes the intake ready for a second answer: the rest of the first, or the whole anew.
+async fn goes_on(answer: &Answer, intake: &mut Intake) -> Result<(), SourceError> {
+    let response = &answer.response;
+    if response.status() == StatusCode::PARTIAL_CONTENT {
+        let (from, total) = content_range(response.headers()).ok_or(SourceError::OtherRange)?;
+        return if from == intake.bytes() { intake.announced(total) } else { Err(SourceError::OtherRange) };
     }
-    builder.build().map_err(SourceError::Client)
+    intake.restart().await?;
+    intake.announced(response.content_length())
 }
 
-/// The URL is left out: the owner knows it, and a redirect's may hold a signature.
-fn transfer(host: &str, error: reqwest::Error) -> SourceError {
-    let host = host.to_owned();
-    if error.is_timeout() && !error.is_connect() {
-        return SourceError::Stalled { host };
-    }
-    SourceError::Transfer { host, source: error.without_url() }
+/// A tag that changes with any byte; weak ones begin with `W/`.
+fn strong_tag(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(header::ETAG).filter(|tag| tag.as_bytes().starts_with(b"\"")).cloned()
 }
 
-/// A file that is gone when it is closed, whatever becomes of this process.
-async fn unnamed_file(folder: &Path) -> Result<File, SourceError> {
-    let folder = PathBuf::from(folder);
-    let making = tokio::task::spawn_blocking(move || tempfile::tempfile_in(folder));
-    making.await.expect("making a file neither panics nor is aborted").map_err(SourceError::Disk)
-}
-
-/// Says when to tell of progress again.
-#[derive(Default)]
-struct Progress(Option<Instant>);
-
-impl Progress {
-    fn is_due(&mut self, now: Instant) -> bool {
-        let due = self.0.is_none_or(|last| now.duration_since(last) >= PROGRESS_EVERY);
-        if due {
-            self.0 = Some(now);
-        }
-        due
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-    }
-    text
+/// The first byte and the whole length: `bytes 10-99/100`, `bytes 10-99/*`.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let text = headers.get(header::CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
+    let (range, total) = text.split_once('/')?;
+    let (from, _) = range.split_once('-')?;
+    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+    Some((from.parse().ok()?, total))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn headers(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).expect("a header"))])
+    }
+
     #[test]
-    fn progress_is_told_ten_times_a_second() {
-        let start = Instant::now();
-        let mut progress = Progress::default();
-        let told = (0..1_000).filter(|millis| progress.is_due(start + Duration::from_millis(*millis))).count();
-        assert_eq!(told, 10);
+    fn a_range_tells_where_it_begins_and_of_how_much() {
+        let check = |text: &str, expected| {
+            assert_eq!(content_range(&headers(header::CONTENT_RANGE, text)), expected, "{text}");
+        };
+        check("bytes 10-99/100", Some((10, Some(100))));
+        check("bytes 10-99/*", Some((10, None)));
+        for bad in ["", "bytes", "bytes 1/2", "bytes */100", "items 1-2/3", "bytes -1-2/3", "bytes 1-2/x"] {
+            check(bad, None);
+        }
+    }
+
+    #[test]
+    fn a_weak_tag_promises_no_bytes() {
+        assert!(strong_tag(&headers(header::ETAG, "\"a\"")).is_some());
+        for bad in ["W/\"a\"", "a", ""] {
+            assert!(strong_tag(&headers(header::ETAG, bad)).is_none(), "{bad}");
+        }
     }
 }

@@ -9,18 +9,25 @@ use std::{
     time::Instant,
 };
 
+use podling_session::source::Format;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Limits, SourceError,
-    archive::{Bounds, unpack},
-    expand::{Expanded, expanded_max},
+    Limits, SourceError, entry,
+    expand::{Budget, Expanded, TOO_LARGE, TOO_LATE, expanded_max, tar_of},
+    part::Part,
+    tarball,
+    tree::Fault,
+    zip,
 };
 
 /// One extraction, for a blocking thread.
 pub(super) struct Job {
     pub(super) archive: File,
     pub(super) archive_bytes: u64,
+    pub(super) format: Format,
+    /// What of it is wanted.
+    pub(super) part: Part,
     /// Empty.
     pub(super) into: PathBuf,
     pub(super) limits: Limits,
@@ -30,21 +37,74 @@ pub(super) struct Job {
 
 /// Extracts and returns the number of files. When it fails, the target is empty again.
 pub(super) fn extract(job: Job) -> Result<u64, SourceError> {
-    let into = job.into;
+    let Job { archive, archive_bytes, format, part, into, limits, deadline, stop } = job;
     if fs::read_dir(&into).map_err(SourceError::Disk)?.next().is_some() {
         return Err(SourceError::Disk(io::ErrorKind::DirectoryNotEmpty.into()));
     }
-    let expanded_bytes = expanded_max(job.archive_bytes, job.limits.expanded_bytes);
-    let expanded = Expanded::open(job.archive, expanded_bytes, job.deadline, job.stop).map_err(SourceError::Disk)?;
+    let limits = Limits { expanded_bytes: expanded_max(archive_bytes, limits.expanded_bytes), ..limits };
+    let mut budget = Budget { bytes: limits.expanded_bytes, deadline, stop };
     let staging = tempfile::Builder::new().prefix(".podling-source-").tempdir_in(&into).map_err(SourceError::Disk)?;
-    let files = unpack(expanded, staging.path(), Bounds { expanded_bytes, entries: job.limits.entries })?;
-    let whole = single_folder(staging.path()).map_err(SourceError::Disk)?;
+    let unpacked = match format {
+        Format::Zip => zip::unpack(&archive, archive_bytes, staging.path(), limits.entries, &mut budget),
+        Format::TarGz | Format::TarZst => {
+            tar_of(archive, format).map_err(|error| Fault::Read(error).into()).and_then(|inner| {
+                let tar = Expanded { inner, budget: &mut budget };
+                tarball::unpack(tar, &part, staging.path(), limits.entries)
+            })
+        }
+    };
+    let files = unpacked.map_err(|blame| blame.error(format, &limits))?;
+    if files == 0 {
+        return Err(part.folder().map_or(SourceError::Empty, |folder| SourceError::NoFolder { folder }));
+    }
+    let whole = match part {
+        Part::Whole => single_folder(staging.path()).map_err(SourceError::Disk)?,
+        Part::Below(_) => staging.path().to_owned(),
+    };
     // What was moved is no longer in the folder that its guard removes.
     if let Err(error) = move_up(&whole, &into).and_then(|()| staging.close()) {
         empty(&into);
         return Err(SourceError::Disk(error));
     }
     Ok(files)
+}
+
+/// A fault, and the entry at which it was met, if at one.
+#[derive(Debug)]
+pub(super) struct Blame {
+    fault: Fault,
+    name: Vec<u8>,
+}
+
+impl From<Fault> for Blame {
+    fn from(fault: Fault) -> Blame {
+        Blame { fault, name: Vec::new() }
+    }
+}
+
+/// Names the entry that is to blame.
+pub(super) trait Named<T> {
+    fn named(self, name: &[u8]) -> Result<T, Blame>;
+}
+
+impl<T> Named<T> for Result<T, Fault> {
+    fn named(self, name: &[u8]) -> Result<T, Blame> {
+        self.map_err(|fault| Blame { fault, name: name.to_owned() })
+    }
+}
+
+impl Blame {
+    /// For the session's owner, with the limits that were in force.
+    fn error(self, format: Format, limits: &Limits) -> SourceError {
+        match self.fault {
+            Fault::Refused(rule) => SourceError::Entry { name: entry::shown(&self.name), rule },
+            Fault::TooMany => SourceError::TooMany { limit: limits.entries },
+            Fault::Disk(error) => SourceError::Disk(error),
+            Fault::Read(error) if error.kind() == TOO_LARGE => SourceError::Expands { limit: limits.expanded_bytes },
+            Fault::Read(error) if error.kind() == TOO_LATE => SourceError::Deadline,
+            Fault::Read(source) => SourceError::Damaged { format, source },
+        }
+    }
 }
 
 /// The one folder that holds everything, as archives of repositories have it, or the tree itself.

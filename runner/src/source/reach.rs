@@ -6,7 +6,7 @@
 use std::{io, net::SocketAddr, time::Duration};
 
 use http::HeaderValue;
-use podling_session::address::{self, AllowedSource};
+use podling_session::{address, code_hosts::CodeHosts};
 use tokio::time::timeout;
 use url::{Host, Url};
 
@@ -20,8 +20,8 @@ pub(super) struct Target {
 }
 
 /// Resolves a URL's host. One private address among its addresses refuses the host.
-pub(super) async fn resolve(url: &Url, allowed: &[AllowedSource], limit: Duration) -> Result<Target, SourceError> {
-    check_form(url)?;
+pub(super) async fn resolve(url: &Url, hosts: &CodeHosts, limit: Duration) -> Result<Target, SourceError> {
+    check_form(url, hosts)?;
     let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
         return Err(SourceError::Url("the URL has no host"));
     };
@@ -31,11 +31,7 @@ pub(super) async fn resolve(url: &Url, allowed: &[AllowedSource], limit: Duratio
         Host::Domain(name) => look_up(name, port, limit).await?,
     };
     let target = Target { host: host.to_string(), addresses };
-    if may_reach(url, &target.addresses, allowed) {
-        Ok(target)
-    } else {
-        Err(SourceError::Private { host: target.host })
-    }
+    if may_reach(url, &target.addresses, hosts) { Ok(target) } else { Err(SourceError::Private { host: target.host }) }
 }
 
 async fn look_up(name: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, SourceError> {
@@ -48,18 +44,19 @@ async fn look_up(name: &str, port: u16, limit: Duration) -> Result<Vec<SocketAdd
     found.map_err(|source| SourceError::Resolve { host: name.to_owned(), source })
 }
 
-fn check_form(url: &Url) -> Result<(), SourceError> {
+/// What a URL shows without a look-up.
+pub(super) fn check_form(url: &Url, hosts: &CodeHosts) -> Result<(), SourceError> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(SourceError::Url("Only HTTP and HTTPS protocols are allowed"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SourceError::Url("the URL must not carry a user name or password"));
     }
-    Ok(())
+    hosts.check(url).map_err(|rule| SourceError::Host { host: url.host_str().unwrap_or_default().to_owned(), rule })
 }
 
-fn may_reach(url: &Url, addresses: &[SocketAddr], allowed: &[AllowedSource]) -> bool {
-    allowed.iter().any(|source| source.admits(url)) || addresses.iter().all(|found| address::is_public(found.ip()))
+fn may_reach(url: &Url, addresses: &[SocketAddr], hosts: &CodeHosts) -> bool {
+    hosts.lists(url) || addresses.iter().all(|found| address::is_public(found.ip()))
 }
 
 /// Where a redirect leads. What it leads to is resolved and checked like the first URL.
@@ -88,9 +85,9 @@ mod tests {
     fn every_address_of_a_host_must_be_public_unless_the_host_is_listed() {
         let check = |addresses: &[&str], allowed: &str, reached: bool| {
             let addresses: Vec<SocketAddr> = addresses.iter().map(|text| text.parse().expect(text)).collect();
-            let allowed: Vec<AllowedSource> =
-                allowed.split_whitespace().map(|text| text.parse().expect(text)).collect();
-            assert_eq!(may_reach(&url("http://x.org:81/a.tgz"), &addresses, &allowed), reached, "{addresses:?}");
+            let private = allowed.split_whitespace().map(|text| text.parse().expect(text)).collect();
+            let hosts = CodeHosts { private, ..CodeHosts::default() };
+            assert_eq!(may_reach(&url("http://x.org:81/a.tgz"), &addresses, &hosts), reached, "{addresses:?}");
         };
         check(&["8.8.8.8:81"], "", true);
         check(&["8.8.8.8:81", "[2606:4700::1111]:81"], "", true);
@@ -119,7 +116,9 @@ mod tests {
 
     #[test]
     fn only_plain_http_and_https_urls_are_fetched() {
-        let check = |text: &str, good: bool| assert_eq!(check_form(&url(text)).is_ok(), good, "{text}");
+        let check = |text: &str, good: bool| {
+            assert_eq!(check_form(&url(text), &CodeHosts::default()).is_ok(), good, "{text}");
+        };
         check("http://a.org/x", true);
         check("https://a.org/x", true);
         check("ftp://a.org/x", false);

@@ -35,9 +35,19 @@ impl From<Errno> for Fault {
     }
 }
 
+/// What a second file of the same path does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Twice {
+    /// As with tar, to whose archives people append.
+    LastWins,
+    /// Where readers disagree about which one counts.
+    Refused,
+}
+
 /// A tree that grows.
 pub(super) struct Tree {
     root: OwnedFd,
+    twice: Twice,
     /// The folders on the way to the last entry: the next is mostly beside it.
     open: Vec<(OsString, OwnedFd)>,
     left: u64,
@@ -45,8 +55,8 @@ pub(super) struct Tree {
 
 impl Tree {
     /// `most` counts files and folders, those too that are only named on the way to a file.
-    pub(super) fn open(root: &Path, most: u64) -> Result<Tree, Fault> {
-        Ok(Tree { root: rustix::fs::open(root, OPEN_FOLDER, Mode::empty())?, open: Vec::new(), left: most })
+    pub(super) fn open(root: &Path, most: u64, twice: Twice) -> Result<Tree, Fault> {
+        Ok(Tree { root: rustix::fs::open(root, OPEN_FOLDER, Mode::empty())?, twice, open: Vec::new(), left: most })
     }
 
     /// Makes what is missing of a folder and its parents.
@@ -60,17 +70,23 @@ impl Tree {
         Ok(self.last())
     }
 
-    /// A new file, in place of one that was there. `parts` are at least one.
+    /// A new file. `parts` are at least one.
     pub(super) fn file(&mut self, parts: &[&OsStr], mode: u32) -> Result<File, Fault> {
         let Some((name, parents)) = parts.split_last() else { return Err(Fault::Refused("the path names no file")) };
         self.count()?;
+        let twice = self.twice;
         let parent = self.folder(parents)?;
-        match rustix::fs::unlinkat(parent, *name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(Errno::ISDIR) => return Err(CLASH),
-            Err(error) => return Err(error.into()),
+        if twice == Twice::LastWins {
+            match rustix::fs::unlinkat(parent, *name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::ISDIR) => return Err(CLASH),
+                Err(error) => return Err(error.into()),
+            }
         }
-        let file = rustix::fs::openat(parent, *name, NEW_FILE, Mode::RUSR | Mode::WUSR)?;
+        let file = match rustix::fs::openat(parent, *name, NEW_FILE, Mode::RUSR | Mode::WUSR) {
+            Err(Errno::EXIST) => return Err(Fault::Refused("the path is there twice")),
+            opened => opened?,
+        };
         rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?; // Not narrowed by the umask.
         Ok(file.into())
     }
@@ -120,7 +136,7 @@ mod tests {
             (tempfile::tempdir().expect("a folder"), tempfile::NamedTempFile::new().expect("a file"));
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).expect("a link");
         std::os::unix::fs::symlink("/tmp", folder.path().join("out")).expect("a link");
-        let mut tree = Tree::open(folder.path(), 10).expect("a tree");
+        let mut tree = Tree::open(folder.path(), 10, Twice::LastWins).expect("a tree");
         for text in ["first", "second"] {
             let mut file = tree.file(&names("link"), 0o755).expect("a file");
             file.write_all(text.as_bytes()).expect("written");
@@ -138,7 +154,7 @@ mod tests {
     #[test]
     fn a_name_is_a_file_or_a_folder() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut tree = Tree::open(folder.path(), 10).expect("a tree");
+        let mut tree = Tree::open(folder.path(), 10, Twice::LastWins).expect("a tree");
         tree.file(&names("a/b"), 0o644).expect("a file");
         assert!(matches!(tree.file(&names("a"), 0o644), Err(Fault::Refused(_))));
         assert!(matches!(tree.file(&names("a/b/c"), 0o644), Err(Fault::Refused(_))));
@@ -146,9 +162,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_may_be_there_once_is_refused_the_second_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut tree = Tree::open(folder.path(), 10, Twice::Refused).expect("a tree");
+        tree.file(&names("a/b"), 0o644).expect("a file");
+        for twice in ["a/b", "a"] {
+            assert!(matches!(tree.file(&names(twice), 0o644), Err(Fault::Refused(_))), "{twice}");
+        }
+    }
+
+    #[test]
     fn folders_on_the_way_are_counted() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut tree = Tree::open(folder.path(), 3).expect("a tree");
+        let mut tree = Tree::open(folder.path(), 3, Twice::LastWins).expect("a tree");
         tree.file(&names("a/b/c"), 0o644).expect("three");
         assert!(matches!(tree.file(&names("a/b/d"), 0o644), Err(Fault::TooMany)));
     }

@@ -43,8 +43,10 @@ pub struct RunnerProgram {
     pub unconfined: bool,
     /// Below this level a runner refuses to start a command.
     pub min_isolation: Isolation,
-    /// Private hosts that sources may come from, as `HOST` or `HOST:PORT`.
-    pub allowed_sources: Vec<String>,
+    /// What runners are told about sources.
+    pub sources: Vec<OsString>,
+    /// Where they keep archives for one another.
+    pub source_cache: PathBuf,
     /// Whether runners copy what commands say to their own logs.
     pub mirror_output: bool,
     /// How long a command has between SIGTERM and SIGKILL.
@@ -79,9 +81,7 @@ impl RunnerProgram {
         if self.mirror_output {
             command.arg("--mirror-output");
         }
-        for source in &self.allowed_sources {
-            command.args(["--allow-source", source]);
-        }
+        command.args(&self.sources).args(["--source-cache".as_ref(), self.source_cache.as_os_str()]);
         clear(&mut command, dir);
         command.stdin(bootstrap(launch)?).stdout(lock).stderr(dir.log_file()?);
         // A group of its own: Ctrl-C in the terminal that we were started from is for us alone.

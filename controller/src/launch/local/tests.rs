@@ -83,7 +83,8 @@ fn start(data: &Path) -> LocalLauncher {
         blobs: data.join("blobs"),
         unconfined: false,
         min_isolation: Isolation::Reduced,
-        allowed_sources: vec!["localhost:80".into()],
+        sources: ["--allow-source", "localhost:80"].map(Into::into).to_vec(),
+        source_cache: data.join("cache"),
         mirror_output: false,
         grace: Duration::from_secs(5),
     };

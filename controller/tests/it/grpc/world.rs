@@ -31,6 +31,7 @@ use podling_proto::{
 };
 use podling_session::{
     capability::{Grant, SessionKey},
+    code_hosts::CodeHosts,
     id::{AttachNonce, Incarnation, LaunchName, RunnerId, TokenId, Uid, ViewerId},
     launch::{Launch, LaunchError, Launched, Launcher},
     limit::Rate,
@@ -245,7 +246,7 @@ fn settings() -> Settings {
         max_viewers: 3,
         warm_runners: 0,
         grace: Duration::from_secs(5),
-        allowed_sources: Vec::new(),
+        code_hosts: CodeHosts::default(),
         local_owner: true,
         allowed_origins: Vec::new(),
         alone: true,

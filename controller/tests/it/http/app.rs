@@ -25,6 +25,7 @@ use podling_controller::{
 };
 use podling_daemon::{health::Serving, telemetry::record_metrics};
 use podling_session::{
+    code_hosts::CodeHosts,
     id::LaunchName,
     launch::{Launch, LaunchError, Launched, Launcher},
     limit::Rate,
@@ -174,7 +175,7 @@ pub(crate) fn settings(base: &str) -> Settings {
         max_viewers: 10,
         warm_runners: 0,
         grace: Duration::from_secs(1),
-        allowed_sources: vec![],
+        code_hosts: CodeHosts::default(),
         local_owner: false,
         allowed_origins: vec![],
         alone: true,

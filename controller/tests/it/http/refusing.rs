@@ -1,6 +1,6 @@
 //! Bad input: each row with its status and a message that names what was wrong, and nothing left behind.
 
-use podling_session::address::AllowedSource;
+use podling_session::code_hosts::CodeHosts;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -33,6 +33,13 @@ fn rows() -> Vec<(Value, &'static str)> {
         (from("http://2130706433/a.tgz"), "Private IP addresses are not allowed"),
         (from("http://[::1]:80/a.tgz"), "Private IP addresses are not allowed"),
         (from("http://localhost/a.tgz"), "Private IP addresses are not allowed"),
+        (from("https://example.org/"), "code_url names no archive"),
+        (from("https://github.com/o/r/blob/main/a"), "code_url names no archive"),
+        (from("bundle:sha256:12"), "a bundle is bundle:sha256: and 64 hex digits"),
+        (
+            json!({ "command": "true", "code_url": "https://x.org/r.git", "code_checksum_sha256": "a".repeat(64) }),
+            "code_checksum_sha256 goes with archives",
+        ),
         (
             json!({ "command": "true", "code_url": "https://example.org/a.tgz", "code_checksum_sha256": "abc" }),
             "Invalid SHA-256 checksum format",
@@ -84,15 +91,36 @@ async fn a_body_must_be_json_of_bounded_size() {
 
 #[tokio::test]
 async fn a_listed_private_host_may_be_a_source() {
-    let listed: AllowedSource = "127.0.0.1:9000".parse().expect("a host");
+    let listed = "127.0.0.1:9000".parse().expect("a host");
+    let code_hosts = CodeHosts { private: vec![listed], ..CodeHosts::default() };
     let app = App::start_with(|core| {
         let base = core.settings.public_url.to_string();
-        core.settings = podling_controller::core::Settings { allowed_sources: vec![listed], ..settings(&base) }.into();
+        core.settings = podling_controller::core::Settings { code_hosts, ..settings(&base) }.into();
     })
     .await;
     let body = |port: u16| json!({ "command": "true", "code_url": format!("http://127.0.0.1:{port}/a.tgz") });
     assert_eq!(app.post("/api/sessions", &body(9_000)).await.0, 201);
     assert_eq!(app.post("/api/sessions", &body(9_001)).await.0, 400);
+}
+
+#[tokio::test]
+async fn with_a_list_of_domains_code_comes_from_them_alone() {
+    let app = App::start_with(|core| {
+        let base = core.settings.public_url.to_string();
+        let domains = "*.x.org,github.com".parse().expect("domains");
+        let code_hosts = CodeHosts { domains, ..CodeHosts::default() };
+        core.settings = podling_controller::core::Settings { code_hosts, ..settings(&base) }.into();
+    })
+    .await;
+    let body = |url: &str| json!({ "command": "true", "code_url": url });
+    for url in ["https://x.org/a.zip", "https://a.x.org/r.git", "https://github.com/o/r/tree/main/d"] {
+        assert_eq!(app.post("/api/sessions", &body(url)).await.0, 201, "{url}");
+    }
+    for (url, host) in [("https://ax.org/a.zip", "ax.org"), ("https://evil.com/x", "evil.com")] {
+        let (status, problem) = app.post("/api/sessions", &body(url)).await;
+        let refusal = format!("Domain {host} is not in the allowlist");
+        assert_eq!((status, &problem["error"], &problem["field"]), (400, &json!(refusal), &json!("code_url")));
+    }
 }
 
 #[tokio::test]

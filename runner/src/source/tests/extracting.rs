@@ -1,56 +1,15 @@
 //! What archives hold.
 
-use std::{fs, io::Write, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt};
 
-use flate2::{Compression, write::GzEncoder};
-use tar::{Builder, EntryType, Header};
+use podling_session::source::Format;
+use tar::{Builder, EntryType};
 
-use super::{Limits, Outcome, Try, names, server::Server};
-
-/// One top folder with a hidden file and a program in it.
-pub(super) fn small() -> Vec<u8> {
-    let mut tar = Builder::new(Vec::new());
-    add(&mut tar, EntryType::Directory, b"top/", 0o700, b"");
-    add(&mut tar, EntryType::Regular, b"top/.env", 0o600, b"A=1\n");
-    add(&mut tar, EntryType::Regular, b"top/bin/run", 0o6711, b"#!/bin/sh\n");
-    gzip(&tar.into_inner().expect("finished"))
-}
-
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(bytes).expect("memory");
-    gzip.finish().expect("memory")
-}
-
-/// Writes a header as it is told, without the builder's own checks.
-fn add(tar: &mut Builder<Vec<u8>>, kind: EntryType, name: &[u8], mode: u32, data: &[u8]) {
-    let mut header = header(kind, name, data.len() as u64);
-    header.set_mode(mode);
-    header.set_cksum();
-    tar.append(&header, data).expect("memory");
-}
-
-fn header(kind: EntryType, name: &[u8], size: u64) -> Header {
-    let mut header = Header::new_gnu();
-    header.as_mut_bytes()[..name.len()].copy_from_slice(name);
-    header.set_entry_type(kind);
-    header.set_mode(0o644);
-    header.set_mtime(1_000_000_000);
-    header.set_size(size);
-    header.set_link_name("/etc/passwd").expect("short");
-    header.set_cksum();
-    header
-}
-
-/// A file that an honest archive would hold too, then these entries.
-fn archive(entries: &[(EntryType, &[u8], &[u8])]) -> Vec<u8> {
-    let mut tar = Builder::new(Vec::new());
-    add(&mut tar, EntryType::Regular, b"honest", 0o644, b"text");
-    for (kind, name, data) in entries {
-        add(&mut tar, *kind, name, 0o644, data);
-    }
-    gzip(&tar.into_inner().expect("finished"))
-}
+use super::{
+    Limits, Outcome, Request, Try, fetch_archive, names,
+    server::Server,
+    tars::{add, archive, gzip, header, record, small},
+};
 
 async fn extract(archive: Vec<u8>, limits: Limits) -> Outcome {
     let server = Server::of(archive).await;
@@ -110,11 +69,6 @@ async fn the_last_of_equal_entries_wins() {
 #[tokio::test]
 async fn long_names_of_both_kinds_are_taken_and_checked_like_others() {
     let long = format!("{}/{}", "d".repeat(150), "f".repeat(150));
-    let record = |key: &str, value: &str| {
-        let body = format!(" {key}={value}\n");
-        let length = (body.len()..).find(|length| length.to_string().len() + body.len() == *length).expect("one");
-        format!("{length}{body}").into_bytes()
-    };
     let named =
         |kind: EntryType, data: Vec<u8>| archive(&[(kind, b"meta", &data), (EntryType::Regular, b"short", b"")]);
     for archive in [
@@ -170,17 +124,11 @@ async fn a_truncated_or_empty_archive_is_refused() {
 #[tokio::test]
 async fn a_target_that_is_not_empty_is_left_alone() {
     let server = Server::of(small()).await;
-    let (work, source) = (tempfile::tempdir().expect("a folder"), server.url("/a.tgz"));
+    let work = tempfile::tempdir().expect("a folder");
+    let url = server.url("/a.tgz").parse().expect("a URL");
     fs::write(work.path().join("mine"), "").expect("written");
-    let source = podling_session::spec::Source { url: source.parse().expect("a URL"), checksum: None };
-    let allowed = Try::of(&server).allowed;
-    let request = super::Request {
-        source: &source,
-        into: work.path(),
-        scratch: work.path(),
-        allowed: &allowed,
-        limits: Limits::default(),
-    };
-    assert!(super::fetch(request, &mut |_| ()).await.is_err());
+    let settings = Try::of(&server).settings();
+    let request = Request { into: work.path(), scratch: work.path(), settings: &settings, limits: Limits::default() };
+    assert!(fetch_archive(request, (&url, Format::TarGz, None), &mut |_| ()).await.is_err());
     assert_eq!(names(work.path()), ["mine"]);
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use podling_session::phase::{EndReason, Stage};
 
 use super::{
-    Event, Fetched, Limits, SHORT, SourceError, Try,
-    extracting::{gzip, small},
-    names,
+    Event, Fetched, Limits, SHORT, SourceError, Try, names,
     server::{Server, Then, announced, ok, redirect, status},
     sha256,
+    tars::{gzip, small},
 };
 
 #[tokio::test]
@@ -55,25 +54,30 @@ async fn a_private_address_is_not_even_asked() {
 async fn a_redirect_is_followed_and_checked_again() {
     let hidden = Server::of(small()).await;
     let inside = hidden.url("/a.tgz");
+    let named = format!("http://a.example.org:{}/a.tgz", hidden.address().port());
     let server = Server::start(move |path| match path {
-        "/private" => (redirect(&inside), Then::Close),
-        "/file" => (redirect("file:///etc/passwd"), Then::Close),
-        "/user" => (redirect("http://u:p@127.0.0.1/"), Then::Close),
-        "/nowhere" => (status("302 Found"), Then::Close),
-        "/loop" => (redirect("loop"), Then::Close),
+        "/private.tgz" => (redirect(&inside), Then::Close),
+        "/file.tgz" => (redirect("file:///etc/passwd"), Then::Close),
+        "/user.tgz" => (redirect("http://u:p@127.0.0.1/"), Then::Close),
+        "/nowhere.tgz" => (status("302 Found"), Then::Close),
+        "/loop.tgz" => (redirect("loop.tgz"), Then::Close),
+        "/listed.tgz" => (redirect(&named), Then::Close),
         "/b" => (ok(&small()), Then::Close),
         _ => (redirect("/b"), Then::Close),
     })
     .await;
     let from = |path: &str| Try { url: server.url(path), ..Try::of(&server) }.run();
     assert!(from("/a.tgz").await.result.is_ok());
-    from("/private").await.failed("Private IP addresses are not allowed: 127.0.0.1");
+    from("/private.tgz").await.failed("Private IP addresses are not allowed: 127.0.0.1");
     assert_eq!(hidden.asked(), [""; 0]);
-    from("/file").await.failed("Only HTTP and HTTPS");
-    from("/user").await.failed("user name");
-    from("/nowhere").await.failed("where to");
-    from("/loop").await.failed("more than 5 redirects");
-    assert_eq!(server.asked().iter().filter(|head| head.contains("/loop")).count(), 6);
+    let domains = "x.org";
+    let elsewhere = Try { url: server.url("/listed.tgz"), domains, ..Try::of(&server) }.run().await;
+    elsewhere.failed("Domain a.example.org is not in the allowlist: a.example.org");
+    from("/file.tgz").await.failed("Only HTTP and HTTPS");
+    from("/user.tgz").await.failed("user name");
+    from("/nowhere.tgz").await.failed("where to");
+    from("/loop.tgz").await.failed("more than 5 redirects");
+    assert_eq!(server.asked().iter().filter(|head| head.contains("/loop.tgz")).count(), 6);
 }
 
 #[tokio::test]

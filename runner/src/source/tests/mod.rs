@@ -1,19 +1,29 @@
 //! The whole way, from a URL to a work folder, against a server that misbehaves on demand.
 
+mod corpus;
 mod extracting;
 mod fetching;
+mod formats;
+mod mutating;
+mod resuming;
 mod server;
+mod tars;
+mod trees;
+mod zips;
 
 use std::{path::Path, time::Duration};
 
 use podling_session::{
     address::AllowedSource,
+    code_hosts::CodeHosts,
     phase::Stage,
-    spec::{Checksum, Source},
+    source::{Checksum, Source},
 };
 use sha2::{Digest, Sha256};
 
-use super::{Event, Fetched, Limits, Request, SourceError, fetch};
+use super::{
+    Cache, Event, Fetched, Incoming, Limits, Part, Request, Settings, SourceError, fetch_archive, fetch_tree, receive,
+};
 use server::Server;
 
 /// Tests that wait for a limit wait for this one.
@@ -24,6 +34,10 @@ struct Try {
     url: String,
     checksum: Option<String>,
     allowed: Vec<AllowedSource>,
+    domains: &'static str,
+    /// Where trees of GitHub are.
+    github: String,
+    cache: Option<Cache>,
     limits: Limits,
 }
 
@@ -39,23 +53,37 @@ impl Try {
     fn of(server: &Server) -> Try {
         let limits = Limits { connect: Duration::from_secs(5), idle: Duration::from_secs(5), ..Limits::default() };
         let allowed = vec![server.address().to_string().parse().expect("an address is a source")];
-        Try { url: server.url("/a.tgz"), checksum: None, allowed, limits }
+        let github = server.url("/github");
+        Try { url: server.url("/a.tgz"), checksum: None, allowed, domains: "", github, cache: None, limits }
     }
 
     async fn run(self) -> Outcome {
         let (work, scratch) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let mut events = Vec::new();
-        let checksum = self.checksum.map(|text| Checksum::parse(&text).expect("a checksum"));
-        let source = Source { url: self.url.parse().expect("a URL"), checksum };
-        let request = Request {
-            source: &source,
-            into: work.path(),
-            scratch: scratch.path(),
-            allowed: &self.allowed,
-            limits: self.limits,
+        let checksum = self.checksum.as_ref().map(|text| Checksum::parse(text).expect("a checksum"));
+        let source = Source::parse(&self.url, checksum).expect("a source");
+        let settings = self.settings();
+        let request = Request { into: work.path(), scratch: scratch.path(), settings: &settings, limits: self.limits };
+        let tell = &mut |event| events.push(event);
+        let result = match &source {
+            Source::Archive { url, format, checksum } => {
+                fetch_archive(request, (url, *format, checksum.as_ref()), tell).await
+            }
+            Source::GitHubTree(tree) => fetch_tree(request, tree, tell).await,
+            other => panic!("{other:?} is not downloaded"),
         };
-        let result = fetch(request, &mut |event| events.push(event)).await;
         Outcome { result, events, work, scratch }
+    }
+
+    fn settings(&self) -> Settings {
+        let domains = self.domains.parse().expect("domains");
+        Settings {
+            hosts: CodeHosts { domains, private: self.allowed.clone() },
+            github: self.github.parse().expect("a URL"),
+            authorities: Vec::new(),
+            authority_file: None,
+            cache: self.cache.clone(),
+        }
     }
 }
 
@@ -63,7 +91,7 @@ impl Outcome {
     fn stages(&self) -> Vec<Stage> {
         let stage = |event: &Event| match event {
             Event::Stage(stage) => Some(*stage),
-            Event::Progress { .. } => None,
+            _ => None,
         };
         self.events.iter().filter_map(stage).collect()
     }

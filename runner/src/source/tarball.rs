@@ -12,65 +12,58 @@ use std::{
 use tar::{Archive, Entry, Header, PaxExtensions};
 
 use super::{
-    SourceError,
     entry::{self, Kind},
-    expand::{Expanded, TOO_LARGE, TOO_LATE},
-    tree::{Fault, Tree},
+    part::Part,
+    place::{Blame, Named},
+    tree::{Fault, Tree, Twice},
 };
 
 /// Of a pax header or a long name.
 const MAX_RECORDS_BYTES: u64 = 64 << 10;
 const COPY_BYTES: usize = 64 << 10;
 
-/// What refusals say of the limits that were in force.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) expanded_bytes: u64,
-    pub(super) entries: u64,
-}
-
-/// Writes every entry below `root` and returns the number of files. What was written before an error stays.
-pub(super) fn unpack(expanded: Expanded, root: &Path, bounds: Bounds) -> Result<u64, SourceError> {
-    let outside = |fault| blamed(fault, b"", bounds);
-    let mut tree = Tree::open(root, bounds.entries).map_err(outside)?;
-    let mut archive = Archive::new(expanded);
+/// Writes every entry of the part below `root` and returns the number of files. What was written before an error stays.
+pub(super) fn unpack(tar: impl Read, part: &Part, root: &Path, most: u64) -> Result<u64, Blame> {
+    let mut tree = Tree::open(root, most, Twice::LastWins)?;
+    let mut archive = Archive::new(tar);
     let (mut files, mut ahead) = (0, Ahead::default());
-    for entry in archive.entries().map_err(Fault::Read).map_err(outside)?.raw(true) {
-        let mut entry = entry.map_err(Fault::Read).map_err(outside)?;
+    for entry in archive.entries().map_err(Fault::Read)?.raw(true) {
+        let mut entry = entry.map_err(Fault::Read)?;
         let name = ahead.name_of(entry.header());
-        let kind =
-            unpack_entry(&mut entry, &name, &mut ahead, &mut tree).map_err(|fault| blamed(fault, &name, bounds))?;
-        files += u64::from(kind == Kind::File);
+        let written = unpack_entry(&mut entry, &name, &mut ahead, (part, &mut tree)).named(&name)?;
+        files += u64::from(written == Some(Kind::File));
     }
-    // To the end, where gzip keeps its checksum.
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(Fault::Read).map_err(outside)?;
-    if files == 0 { Err(SourceError::Empty) } else { Ok(files) }
+    // To the end, where compressed files keep their checksum.
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(Fault::Read)?;
+    Ok(files)
 }
 
+/// What became of it; `None` when it is not of the part.
 fn unpack_entry<R: Read>(
     entry: &mut Entry<'_, R>,
     name: &[u8],
     ahead: &mut Ahead,
-    tree: &mut Tree,
-) -> Result<Kind, Fault> {
-    let kind = entry::kind(entry.header().entry_type(), name).map_err(Fault::Refused)?;
+    (part, tree): (&Part, &mut Tree),
+) -> Result<Option<Kind>, Fault> {
+    let kind = entry::kind(entry.header().entry_type(), name);
     match kind {
-        Kind::Records => ahead.read_records(&records(entry)?)?,
-        Kind::LongName => ahead.name = Some(long_name(records(entry)?)),
-        Kind::Ignored => {}
-        Kind::Folder | Kind::File => {
+        Ok(Kind::Records) => ahead.read_records(&records(entry)?)?,
+        Ok(Kind::LongName) => ahead.name = Some(long_name(records(entry)?)),
+        Ok(Kind::Ignored) => {}
+        Ok(Kind::Folder | Kind::File) | Err(_) => {
             ahead.check_size(entry.size())?;
+            *ahead = Ahead::default();
             let parts = entry::parts(name).map_err(Fault::Refused)?;
-            if kind == Kind::Folder {
-                tree.folder(&parts)?;
+            let Some(parts) = part.of(&parts) else { return Ok(None) };
+            if kind.map_err(Fault::Refused)? == Kind::Folder {
+                tree.folder(parts)?;
             } else {
                 let mode = entry::file_mode(entry.header().mode().map_err(Fault::Read)?);
-                write(entry, tree.file(&parts, mode)?)?;
+                write(entry, tree.file(parts, mode)?)?;
             }
-            *ahead = Ahead::default();
         }
     }
-    Ok(kind)
+    Ok(kind.ok())
 }
 
 /// What the entries in front of one say about it.
@@ -145,17 +138,5 @@ fn write<R: Read>(entry: &mut Entry<'_, R>, mut file: File) -> Result<(), Fault>
     match SystemTime::UNIX_EPOCH.checked_add(modified) {
         Some(time) => file.set_times(FileTimes::new().set_modified(time)).map_err(Fault::Disk),
         None => Ok(()),
-    }
-}
-
-/// The error for a fault at the entry of this name.
-fn blamed(fault: Fault, name: &[u8], bounds: Bounds) -> SourceError {
-    match fault {
-        Fault::Refused(rule) => SourceError::Entry { name: entry::shown(name), rule },
-        Fault::TooMany => SourceError::TooMany { limit: bounds.entries },
-        Fault::Disk(error) => SourceError::Disk(error),
-        Fault::Read(error) if error.kind() == TOO_LARGE => SourceError::Expands { limit: bounds.expanded_bytes },
-        Fault::Read(error) if error.kind() == TOO_LATE => SourceError::Deadline,
-        Fault::Read(error) => SourceError::Damaged(error),
     }
 }
