@@ -149,6 +149,10 @@ pub struct RunnerArgs {
     #[arg(long, env = "PODLING_WARM_RUNNERS", value_name = "NUMBER", default_value_t = 2, value_parser = value_parser!(u32).range(..=MAX_WARM_RUNNERS))]
     pub warm_runners: u32,
 
+    /// How long the installation of a session's dependencies may take. More than the start deadline is of no use
+    #[arg(long, env = "PODLING_INSTALL_TIMEOUT", value_name = "DURATION", default_value = "240s", value_parser = parse_duration)]
+    pub install_timeout: Duration,
+
     /// How long a command has between SIGTERM and SIGKILL
     #[arg(long, env = "PODLING_GRACE", value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
     pub grace: Duration,

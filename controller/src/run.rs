@@ -238,5 +238,6 @@ fn runner_program(
         source_cache: data.source_cache(),
         mirror_output: args.runners.mirror_output,
         grace: args.runners.grace,
+        install_timeout: args.runners.install_timeout,
     }
 }

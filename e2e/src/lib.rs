@@ -6,6 +6,7 @@ pub mod chaos;
 pub mod form;
 pub mod launches;
 pub mod live;
+pub mod messages;
 pub mod podling;
 pub mod process;
 pub mod proxy;

@@ -73,6 +73,10 @@ pub struct Args {
     #[arg(long, value_name = "DIRECTORY")]
     pub source_cache: Option<PathBuf>,
 
+    /// How long the installation of dependencies may take
+    #[arg(long, default_value = "240s", value_parser = humantime::parse_duration)]
+    pub install_timeout: Duration,
+
     /// Copy what the command says to standard output, as container logs want it
     #[arg(long)]
     pub mirror_output: bool,

@@ -111,6 +111,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         min_isolation,
         sources,
         source_cache,
+        install_timeout,
         grace,
         mirror_output,
         listen,
@@ -126,6 +127,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         minimum: min_isolation,
         isolation_none: isolation == IsolationArg::None,
         sources: Settings::new(sources, source_cache)?,
+        install_timeout,
         mirror_output,
     };
     let mut early = Early::start(&place);

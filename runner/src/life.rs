@@ -1,6 +1,6 @@
 //! One incarnation, from its assignment to its end: start, run, settle.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 use podling_session::{
     id::LaunchName,
@@ -18,7 +18,7 @@ use crate::{
     controller::{Controller, Order, Orders, Phase, report_phases, report_segments},
     early::{Early, First, Ready, remove},
     fetch::fetch,
-    install::{install, one_line},
+    install::{Network, install, one_line, plan},
     program::{Outcome, Programs, abandoned, environment},
     sandbox::Sandbox,
     source,
@@ -49,6 +49,7 @@ pub(crate) struct Place {
     pub(crate) minimum: Isolation,
     pub(crate) isolation_none: bool,
     pub(crate) sources: source::Settings,
+    pub(crate) install_timeout: Duration,
     /// Whether the output is copied to this process's own.
     pub(crate) mirror_output: bool,
 }
@@ -192,7 +193,7 @@ impl Start<'_> {
     }
 
     async fn run(&mut self, sandbox: &Arc<Sandbox>, first: Option<First>, input: Input) -> End {
-        let env = environment(sandbox.base_env(), self.assignment.life.uid, self.assignment);
+        let mut env = environment(sandbox.base_env(), self.assignment.life.uid, self.assignment);
         let (stage, orders) = (Arc::clone(self.stage), Arc::clone(self.orders));
         let mut programs = Programs { sandbox: Arc::clone(sandbox), first, stage, orders, input };
         if let Err(end) = self.fetch(sandbox).await {
@@ -201,9 +202,9 @@ impl Start<'_> {
         if let Some(order) = self.orders.order_now() {
             return ordered(order);
         }
-        if let Some(command) = &self.assignment.install {
+        if let Some(plan) = plan(self.assignment, sandbox.work_dir()).await {
             self.enter(StartStage::Installing);
-            if let Err(end) = install(&mut programs, command, &env).await {
+            if let Err(end) = install(&mut programs, plan, &mut env, self.place.install_timeout, Network::None).await {
                 return self.fatal(end);
             }
         }
@@ -213,7 +214,7 @@ impl Start<'_> {
             log.note(Body::Mark(COMMAND_MARK.to_owned()));
             report(phases, Phase::Running(level));
         };
-        match programs.run(&self.assignment.command, &env, started).await {
+        match programs.run(&self.assignment.command, &env, pending(), started).await {
             Ok(outcome) => self.ended(outcome).await,
             Err(error) => self.fatal(not_started(&error)),
         }

@@ -54,14 +54,18 @@ pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) breach: Option<Breach>,
     pub(crate) order: Option<Order>,
+    /// Whether it took longer than it may.
+    pub(crate) late: bool,
 }
 
 impl Programs {
-    /// Runs `bash -lc` with the command as one argument. `started` is called when it is about to run.
+    /// Runs `bash -lc` with the command as one argument, and ends it when `limit` is over. `started` is called when it
+    /// is about to run.
     pub(crate) async fn run(
         &mut self,
         command: &str,
         env: &BTreeMap<String, String>,
+        limit: impl Future<Output = ()>,
         started: impl FnOnce(),
     ) -> Result<Outcome, ProgramError> {
         let argv = ["bash", "-lc", command].map(OsString::from);
@@ -69,7 +73,7 @@ impl Programs {
         started();
         let mut reader = JoinSet::new();
         reader.spawn(drain(Arc::clone(&pty), Arc::clone(&self.stage)));
-        let mut outcome = self.follow(&mut child, &pty).await;
+        let mut outcome = self.follow(&mut child, &pty, limit).await;
         self.kill_all().await;
         drop(held);
         if outcome.code.is_none() {
@@ -107,7 +111,7 @@ impl Programs {
     }
 
     /// Until the program has ended, passed a limit, or was told to end and had its time.
-    async fn follow(&mut self, child: &mut Child, pty: &Pty) -> Outcome {
+    async fn follow(&mut self, child: &mut Child, pty: &Pty, limit: impl Future<Output = ()>) -> Outcome {
         let mut outcome = Outcome::default();
         let order = tokio::select! {
             code = fed(child, &mut self.input, pty) => {
@@ -119,6 +123,10 @@ impl Programs {
                 return outcome;
             }
             order = self.orders.ordered() => order,
+            () = limit => {
+                outcome.late = true;
+                return outcome;
+            }
         };
         if let Order::Stop(stop) = &order {
             if let Err(error) = child.terminate() {
@@ -250,7 +258,7 @@ mod tests {
         check(Outcome { order: Some(stop.clone()), ..plain.clone() }, EndReason::Deadline, Some(7), 7);
         check(Outcome { order: Some(stop), ..Outcome::default() }, EndReason::Deadline, None, 1);
         check(Outcome { order: Some(Order::Abandon), ..plain }, EndReason::RunnerLost, Some(7), 7);
-        let hog = Outcome { code: Some(137), breach: Some(Breach::Oom), order: None };
+        let hog = Outcome { code: Some(137), breach: Some(Breach::Oom), ..Outcome::default() };
         check(hog, EndReason::Oom, Some(137), 137);
         check(Outcome { breach: Some(Breach::Oom), ..Outcome::default() }, EndReason::Oom, None, 137);
         check(Outcome::default(), EndReason::Internal, None, 1);

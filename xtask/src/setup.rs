@@ -1,6 +1,9 @@
 //! Installs what the tests need and the machine lacks. What a registry can install and does not fails the run.
 
-use std::process::Command;
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context, bail};
 
@@ -22,6 +25,9 @@ const PACKAGES: [(&str, &str); 12] = [
     ("setpriv", "util-linux"),
 ];
 
+/// The same, but for programs that sessions run: a sandbox sees those of the system alone.
+const IN_SESSIONS: [(&str, &str); 3] = [("cargo", "cargo"), ("go", "golang-go"), ("npm", "npm")];
+
 /// The version whose verdicts `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -33,12 +39,18 @@ pub(crate) fn run() -> anyhow::Result<()> {
     cargo_deny()?;
     node()?;
     npm("e2e")?;
+    npm("e2e/claude")?;
     npm("screen/oracle")?;
     npm("web")
 }
 
 fn debian() -> anyhow::Result<()> {
-    let missing: Vec<_> = PACKAGES.iter().filter(|(program, _)| !present(program)).map(|(_, name)| *name).collect();
+    let missing = PACKAGES.iter().filter(|(program, _)| !present(program));
+    let missing = missing.chain(IN_SESSIONS.iter().filter(|(program, _)| !in_sessions(program)));
+    let mut missing: Vec<_> = missing.map(|(_, name)| *name).collect();
+    if !makes_environments() {
+        missing.push("python3-venv");
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -53,6 +65,17 @@ fn debian() -> anyhow::Result<()> {
 fn present(program: &str) -> bool {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     which(program).is_some() || versions.into_iter().any(|version| version.path().join("bin").join(program).is_file())
+}
+
+fn in_sessions(program: &str) -> bool {
+    ["/usr/local/bin", "/usr/bin"].iter().any(|folder| Path::new(folder).join(program).is_file())
+}
+
+/// Whether the system's Python makes environments with pip in them.
+fn makes_environments() -> bool {
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-I", "-c", "import venv, ensurepip"]).stderr(Stdio::null());
+    python.status().is_ok_and(|status| status.success())
 }
 
 fn as_root(words: &[&str]) -> anyhow::Result<Command> {

@@ -33,7 +33,7 @@ pub(super) struct CreateSession {
     pub(super) code_url: Option<String>,
     /// SHA-256 of an archive, 64 hexadecimal digits; without it the archive is not checked.
     pub(super) code_checksum_sha256: Option<String>,
-    /// Replaces the detected installation of dependencies; at most 1000 characters.
+    /// Replaces the installation that is told from the source's files; at most 1000 characters. `true` installs nothing.
     pub(super) install_cmd: Option<String>,
     /// Reaches the command as CLAUDE_PROMPT; at most 10000 characters.
     pub(super) prompt: Option<String>,

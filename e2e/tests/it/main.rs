@@ -10,6 +10,7 @@ mod ends;
 mod handover;
 mod help;
 mod inputs;
+mod installs;
 mod isolation;
 mod live;
 mod lossless;

@@ -71,6 +71,17 @@ async fn an_installation_that_fails_is_an_install_failure() {
 }
 
 #[tokio::test]
+async fn an_installation_that_takes_too_long_is_an_install_failure() {
+    let mut plan = Plan::command("echo never");
+    plan.spec.install_cmd = Some("trap '' TERM; sleep 600 & sleep 600".into());
+    plan.arguments.push("--install-timeout=200ms".into());
+    let world = plan.start().await;
+    world.ended().await;
+    assert!(!world.text().contains("never"));
+    check(world, "install", 4, "longer than 200ms").await;
+}
+
+#[tokio::test]
 async fn below_the_least_isolation_nothing_runs() {
     let mut plan = Plan::command("echo never");
     plan.arguments.push("--min-isolation=minimal".into());

@@ -51,6 +51,8 @@ pub struct RunnerProgram {
     pub mirror_output: bool,
     /// How long a command has between SIGTERM and SIGKILL.
     pub grace: Duration,
+    /// How long an installation may take.
+    pub install_timeout: Duration,
 }
 
 impl RunnerProgram {
@@ -72,6 +74,7 @@ impl RunnerProgram {
         }
         command.args(["--min-isolation", self.min_isolation.as_str()]);
         command.args(["--grace", &humantime::format_duration(self.grace).to_string()]);
+        command.args(["--install-timeout", &humantime::format_duration(self.install_timeout).to_string()]);
         if let Some(uid) = dir.uid() {
             command.args(["--uid", &uid.to_string()]);
         }

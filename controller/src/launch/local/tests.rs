@@ -87,6 +87,7 @@ fn start(data: &Path) -> LocalLauncher {
         source_cache: data.join("cache"),
         mirror_output: false,
         grace: Duration::from_secs(5),
+        install_timeout: Duration::from_secs(90),
     };
     LocalLauncher::start(data, program).expect("a launcher")
 }
@@ -121,7 +122,12 @@ async fn a_runner_gets_its_identity_by_standard_input_and_little_else() {
         args.contains("--controller\nunix:/nowhere\n") && args.contains("--allow-source\nlocalhost:80\n"),
         "{args}"
     );
-    assert!(args.contains("--grace\n5s\n") && !args.contains("hush") && !args.contains("--isolation"), "{args}");
+    assert!(
+        args.contains("--grace\n5s\n--install-timeout\n1m 30s\n")
+            && !args.contains("hush")
+            && !args.contains("--isolation"),
+        "{args}"
+    );
     let names: HashSet<_> = read("told").lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect();
     assert!(names.is_subset(&HashSet::from(["PATH", "PWD", "OLDPWD", "_", "SHLVL"].map(str::to_owned))), "{names:?}");
     let mode = std::fs::metadata(&dir).expect("there").permissions().mode();
