@@ -19,7 +19,7 @@ use podling_session::{
 };
 use tracing::info;
 
-use crate::{core::Core, grpc::control::assignment};
+use crate::{bundles::BundleError, core::Core, grpc::control::assignment};
 
 /// Why a verb did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,8 @@ pub enum Error {
     RateLimited { retry_after: Duration },
     #[error("the session store failed")]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     #[error("the rate limiter failed")]
     Limiter(#[source] Unavailable),
     #[error("the signer failed")]
@@ -75,6 +77,12 @@ pub enum Origin {
 /// token before the row, so that a signer that is down leaves nothing behind.
 pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Ticket, Error> {
     let (spec, secrets) = check(core, &request)?;
+    if let Some(Source::Bundle(sum)) = &spec.source
+        && !core.bundles.take(&owner.tenant, sum).await?
+    {
+        let message = "there is no such bundle: upload it first, from POST /api/bundles on, or with podling run";
+        return Err(InvalidField::new("code_url", message).into());
+    }
     take_allowance(core, owner).await?;
     let uid = Uid::new();
     let token = mint(core, owner, uid).await?;

@@ -5,26 +5,45 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::StreamExt;
 use podling_session::{
+    id::Incarnation,
     phase::{End, EndReason, Stage},
-    source::Source,
+    source::{Format, Source},
 };
 use tracing::error;
 
 use crate::{
+    controller::Controller,
     sandbox::Sandbox,
-    source::{self, Event, Fetched, Request, SourceError},
+    source::{self, Event, Fetched, Incoming, Request, SourceError},
     terminal::Log,
 };
 
 /// The width of a full bar, in cells.
 const BAR: u64 = 24;
 
+/// Who has the bundle of the session.
+#[derive(Clone, Copy)]
+pub(crate) struct Giver<'a> {
+    pub(crate) controller: &'a Controller,
+    pub(crate) life: Incarnation,
+}
+
+impl Giver<'_> {
+    async fn bundle(self, sha256: &str) -> Result<Incoming<'static>, SourceError> {
+        let bundle = self.controller.bundle(self.life, sha256).await.map_err(SourceError::Bundle)?;
+        let total = bundle.total_bytes;
+        Ok(Incoming { total, chunks: Box::pin(bundle.bytes().map(|bytes| bytes.map_err(SourceError::Bundle))) })
+    }
+}
+
 /// Fetches the source, and gives it to the command's user.
 pub(crate) async fn fetch(
     source: &Source,
     sandbox: &Arc<Sandbox>,
     request: Request<'_>,
+    giver: Giver<'_>,
     log: &Log,
     entered: &(dyn Fn(Stage) + Sync),
 ) -> Result<(), End> {
@@ -41,9 +60,11 @@ pub(crate) async fn fetch(
             source::fetch_archive(request, (url, *format, checksum.as_ref()), &mut tell).await
         }
         Source::GitHubTree(tree) => source::fetch_tree(request, tree, &mut tell).await,
-        Source::Repository { .. } | Source::Bundle(_) => {
-            Err(SourceError::Url("repositories and bundles are not available yet"))
-        }
+        Source::Bundle(checksum) => match giver.bundle(checksum.as_str()).await {
+            Ok(incoming) => source::receive(request, incoming, (Format::TarZst, checksum), &mut tell).await,
+            Err(error) => Err(error),
+        },
+        Source::Repository { .. } => Err(SourceError::Url("repositories are not available yet")),
     };
     log.print(told.close());
     let Fetched { files, .. } = fetched.map_err(|error| error.end())?;

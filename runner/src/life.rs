@@ -17,7 +17,7 @@ use crate::{
     attach::{Registry, Stage},
     controller::{Controller, Order, Orders, Phase, report_phases, report_segments},
     early::{Early, First, Ready, remove},
-    fetch::fetch,
+    fetch::{Giver, fetch},
     install::{Network, install, one_line, plan},
     program::{Outcome, Programs, abandoned, environment},
     sandbox::Sandbox,
@@ -83,8 +83,14 @@ impl Life {
         if place.mirror_output {
             mirrors.spawn(mirror(Arc::clone(&stage.log), tokio::io::stdout()));
         }
-        let mut start =
-            Start { assignment: &assignment, place: &place, stage: &stage, orders: &orders, phases: &clerks.phases };
+        let mut start = Start {
+            assignment: &assignment,
+            place: &place,
+            stage: &stage,
+            orders: &orders,
+            controller: &controller,
+            phases: &clerks.phases,
+        };
         let (sandbox, end) = match start.sandbox(early).await {
             Ok(Ready { sandbox, first }) => {
                 let end = start.run(&sandbox, first, input).await;
@@ -167,6 +173,7 @@ struct Start<'a> {
     place: &'a Place,
     stage: &'a Arc<Stage>,
     orders: &'a Arc<Orders>,
+    controller: &'a Controller,
     phases: &'a mpsc::Sender<Phase>,
 }
 
@@ -231,8 +238,9 @@ impl Start<'_> {
             settings: &self.place.sources,
             limits: source::Limits::default(),
         };
+        let giver = Giver { controller: self.controller, life: self.assignment.life };
         tokio::select! {
-            fetched = fetch(&source, sandbox, request, &self.stage.log, &entered) => {
+            fetched = fetch(&source, sandbox, request, giver, &self.stage.log, &entered) => {
                 fetched.map_err(|end| self.fatal(end))
             }
             order = self.orders.ordered() => Err(ordered(order)),

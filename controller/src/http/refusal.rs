@@ -74,6 +74,7 @@ impl From<sessions::Error> for Refusal {
                 problem.retry_after(retry_after).into()
             }
             Error::Store(source) => source.into(),
+            Error::Bundle(source) => source.into(),
             Error::Limiter(source) => {
                 error!(?source, "the rate limiter failed");
                 Problem::unavailable("rate limiter").into()

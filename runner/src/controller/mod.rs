@@ -3,6 +3,7 @@
 //! Calls are idempotent and repeated until they are answered, or until the controller counts as gone.
 
 mod backoff;
+mod bundle;
 mod contact;
 mod control;
 mod orders;

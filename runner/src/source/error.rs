@@ -9,6 +9,8 @@ use podling_session::{
     spec::InvalidField,
 };
 
+use crate::controller::ControllerError;
+
 /// The process's exit code when there is to be a source and none is named.
 const EXIT_MISSING: i32 = 2;
 /// The process's exit code when a source cannot be fetched or extracted, and when it is not what its checksum says.
@@ -66,6 +68,8 @@ pub(crate) enum SourceError {
     Empty,
     #[error("there are no files in the folder {folder}")]
     NoFolder { folder: String },
+    #[error("the bundle does not come")]
+    Bundle(#[source] ControllerError),
     #[error("the source cannot be stored")]
     Disk(#[source] io::Error),
 }

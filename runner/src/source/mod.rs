@@ -213,7 +213,6 @@ pub(crate) async fn fetch_tree(
 ///
 /// # Errors
 /// As for an archive, and what the stream says.
-#[cfg_attr(not(test), expect(dead_code, reason = "bundles will come this way"))]
 pub(crate) async fn receive(
     request: Request<'_>,
     incoming: Incoming<'_>,
@@ -231,7 +230,7 @@ pub(crate) async fn receive(
     let received = within(deadline, received).await?;
     tell(Event::Stage(Stage::Verifying));
     received.verify(checksum)?;
-    extract(request, received, (format, Part::Whole), deadline, tell).await
+    extract(request, received, (format, Part::AsIs), deadline, tell).await
 }
 
 async fn within<T>(deadline: Instant, work: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {

@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 pub(super) enum Part {
     /// All of it; a single top folder is entered.
     Whole,
+    /// All of it, as it is: it was a folder, and may have been an empty one.
+    AsIs,
     /// What is below this folder of the one at the top, whose name nobody knows before.
     Below(Vec<OsString>),
 }
@@ -14,7 +16,7 @@ impl Part {
     /// The names below the part that a path has; `None` when it leads elsewhere.
     pub(super) fn of<'p, 'a>(&self, path: &'p [&'a OsStr]) -> Option<&'p [&'a OsStr]> {
         match self {
-            Part::Whole => Some(path),
+            Part::Whole | Part::AsIs => Some(path),
             Part::Below(folder) => {
                 let below_top = path.get(1..)?;
                 let same = below_top.len() >= folder.len() && below_top.iter().zip(folder).all(|(a, b)| a == b);

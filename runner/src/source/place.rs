@@ -54,12 +54,12 @@ pub(super) fn extract(job: Job) -> Result<u64, SourceError> {
         }
     };
     let files = unpacked.map_err(|blame| blame.error(format, &limits))?;
-    if files == 0 {
+    if files == 0 && part != Part::AsIs {
         return Err(part.folder().map_or(SourceError::Empty, |folder| SourceError::NoFolder { folder }));
     }
     let whole = match part {
         Part::Whole => single_folder(staging.path()).map_err(SourceError::Disk)?,
-        Part::Below(_) => staging.path().to_owned(),
+        Part::AsIs | Part::Below(_) => staging.path().to_owned(),
     };
     // What was moved is no longer in the folder that its guard removes.
     if let Err(error) = move_up(&whole, &into).and_then(|()| staging.close()) {
