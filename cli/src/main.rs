@@ -1,5 +1,6 @@
 //! `podling`: the whole of Podling in one binary, and its users' client.
 
+mod client;
 mod migrate;
 mod up;
 
@@ -25,6 +26,8 @@ struct Args {
 enum Command {
     /// Run everything on this machine: controller, gateway and runners, with nothing else installed
     Up(Box<up::Args>),
+    #[command(flatten)]
+    Client(Box<client::Command>),
     /// Bring the schema of a Postgres up to this version, tell its state, or take the newest step back
     Migrate(migrate::Args),
     /// Own sessions, as one of several controllers
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Sample { arguments } => {
             podling_sample::main_with(std::iter::once(OsString::from("sample-cli")).chain(arguments))
         }
+        Command::Client(command) => client::main(*command, said),
         Command::Runner(runner) => podling_runner::main_with(*runner, &args.log),
         Command::Migrate(action) => told(migrate::run(action).map(|()| ExitCode::SUCCESS)),
         Command::Controller(controller) => process::main("podling controller", &args.log, async {

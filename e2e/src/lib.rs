@@ -10,6 +10,7 @@ pub mod messages;
 pub mod podling;
 pub mod process;
 pub mod proxy;
+pub mod pty;
 pub mod setting;
 pub mod store;
 pub mod viewer;
