@@ -29,7 +29,7 @@ pub struct SourceArgs {
     #[arg(long, env = "PODLING_SOURCE_CA", value_name = "FILE")]
     pub source_ca: Option<PathBuf>,
 
-    /// The most bytes of archives with a checksum that are kept for the next session; 0 for none
+    /// How much of archives with a checksum is kept for the next session, in bytes; 0 for nothing
     #[arg(long, env = "PODLING_SOURCE_CACHE_BYTES", value_name = "BYTES", default_value_t = 2 << 30)]
     pub source_cache_bytes: u64,
 }

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod browser;
 pub mod chaos;
 pub mod form;
+pub mod git;
 pub mod launches;
 pub mod live;
 pub mod messages;

@@ -64,7 +64,7 @@ pub(crate) async fn fetch(
             Ok(incoming) => source::receive(request, incoming, (Format::TarZst, checksum), &mut tell).await,
             Err(error) => Err(error),
         },
-        Source::Repository { .. } => Err(SourceError::Url("repositories are not available yet")),
+        Source::Repository { .. } => unreachable!("git clones repositories"),
     };
     log.print(told.close());
     let Fetched { files, .. } = fetched.map_err(|error| error.end())?;

@@ -10,8 +10,10 @@ mod early;
 mod life;
 mod listen;
 
+mod clone;
 mod fetch;
 mod install;
+mod pump;
 pub mod sandbox;
 mod source;
 

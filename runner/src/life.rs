@@ -7,6 +7,7 @@ use podling_session::{
     log::{Body, COMMAND_MARK},
     phase::{End, EndReason, Stage as StartStage},
     session::Isolation,
+    source::Source,
 };
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use tracing::{error, info, warn};
 use crate::{
     assignment::Assignment,
     attach::{Registry, Stage},
+    clone::clone,
     controller::{Controller, Order, Orders, Phase, report_phases, report_segments},
     early::{Early, First, Ready, remove},
     fetch::{Giver, fetch},
@@ -203,7 +205,7 @@ impl Start<'_> {
         let mut env = environment(sandbox.base_env(), self.assignment.life.uid, self.assignment);
         let (stage, orders) = (Arc::clone(self.stage), Arc::clone(self.orders));
         let mut programs = Programs { sandbox: Arc::clone(sandbox), first, stage, orders, input };
-        if let Err(end) = self.fetch(sandbox).await {
+        if let Err(end) = self.fetch(&mut programs).await {
             return end;
         }
         if let Some(order) = self.orders.order_now() {
@@ -228,9 +230,14 @@ impl Start<'_> {
     }
 
     /// Fetches the source, unless an order comes first.
-    async fn fetch(&self, sandbox: &Arc<Sandbox>) -> Result<(), End> {
+    async fn fetch(&self, programs: &mut Programs) -> Result<(), End> {
         let Some(source) = &self.assignment.source else { return Ok(()) };
         let source = source::named(source).map_err(|error| self.fatal(error.end()))?;
+        if let Source::Repository { url } = &source {
+            self.enter(StartStage::Fetching);
+            return clone(programs, url, &self.place.sources).await.map_err(|end| self.fatal(end));
+        }
+        let sandbox = Arc::clone(&programs.sandbox);
         let entered = |stage| self.enter(stage);
         let request = source::Request {
             into: sandbox.work_dir(),
@@ -240,7 +247,7 @@ impl Start<'_> {
         };
         let giver = Giver { controller: self.controller, life: self.assignment.life };
         tokio::select! {
-            fetched = fetch(&source, sandbox, request, giver, &self.stage.log, &entered) => {
+            fetched = fetch(&source, &sandbox, request, giver, &self.stage.log, &entered) => {
                 fetched.map_err(|end| self.fatal(end))
             }
             order = self.orders.ordered() => Err(ordered(order)),

@@ -68,8 +68,18 @@ impl Programs {
         limit: impl Future<Output = ()>,
         started: impl FnOnce(),
     ) -> Result<Outcome, ProgramError> {
-        let argv = ["bash", "-lc", command].map(OsString::from);
-        let (pty, held, mut child) = self.spawn(&argv, env).await?;
+        self.run_argv(&["bash", "-lc", command].map(OsString::from), env, limit, started).await
+    }
+
+    /// Runs a program with its arguments, likewise.
+    pub(crate) async fn run_argv(
+        &mut self,
+        argv: &[OsString],
+        env: &BTreeMap<String, String>,
+        limit: impl Future<Output = ()>,
+        started: impl FnOnce(),
+    ) -> Result<Outcome, ProgramError> {
+        let (pty, held, mut child) = self.spawn(argv, env).await?;
         started();
         let mut reader = JoinSet::new();
         reader.spawn(drain(Arc::clone(&pty), Arc::clone(&self.stage)));

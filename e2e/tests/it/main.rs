@@ -23,6 +23,7 @@ mod rows;
 mod schema;
 mod secrets;
 mod services;
+mod sources;
 mod starts;
 mod tokens;
 mod troubles;

@@ -177,6 +177,11 @@ impl Sandbox {
         &self.watch.disk.work
     }
 
+    /// The home of the command's user, as the runner sees it.
+    pub fn home_dir(&self) -> &Path {
+        &self.watch.disk.home
+    }
+
     /// Gives what the runner has written there to the command's user. Blocks.
     pub fn own(&self) -> io::Result<()> {
         self.uid.map_or(Ok(()), |uid| self.watch.disk.give_to(uid))

@@ -40,6 +40,12 @@ pub(crate) enum SourceError {
     Client(#[source] reqwest::Error),
     #[error("the download from {host} failed")]
     Transfer { host: String, source: reqwest::Error },
+    #[error("{host} cannot be connected to")]
+    Connect { host: String, source: io::Error },
+    #[error("the connection to {host} broke off")]
+    Passed { host: String, source: hyper::Error },
+    #[error("{0}")]
+    Git(String),
     #[error("{host} fell silent")]
     Stalled { host: String },
     #[error("no bytes came for too long")]

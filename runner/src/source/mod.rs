@@ -9,6 +9,8 @@
 //! GitHubTree ─▶ github ─┘                                          ▲                               (the folder alone)
 //! Bundle: chunks of any origin, `receive` ─────────────────────────┘
 //! ```
+//!
+//! Repositories are cloned by git (`crate::clone`), by way of a `proxy` that makes the same check.
 
 mod cache;
 mod download;
@@ -20,6 +22,7 @@ mod hop;
 mod intake;
 mod part;
 mod place;
+mod proxy;
 mod reach;
 mod settings;
 mod tarball;
@@ -48,6 +51,7 @@ use part::Part;
 
 pub(crate) use cache::Cache;
 pub(crate) use error::SourceError;
+pub(crate) use proxy::Proxy;
 pub(crate) use settings::Settings;
 
 /// What one fetch may cost.

@@ -64,6 +64,16 @@ async fn a_wrong_checksum_is_a_checksum_failure() {
 }
 
 #[tokio::test]
+async fn a_source_that_is_not_named_and_a_checksum_that_is_none_have_codes_of_their_own() {
+    check(Plan::command("true").source(String::new(), None).start().await, "source", 2, "CODE_URL is missing").await;
+    let url = || "https://x.org/a.zip".to_owned();
+    let plan = Plan::command("true").source(url(), Some("12".to_owned()));
+    check(plan.start().await, "checksum", 1, "Invalid SHA-256 checksum format").await;
+    let plan = Plan::command("true").source("ftp://x.org/a.zip".to_owned(), None);
+    check(plan.start().await, "source", 3, "Only HTTP and HTTPS").await;
+}
+
+#[tokio::test]
 async fn an_installation_that_fails_is_an_install_failure() {
     let mut plan = Plan::command("echo never");
     plan.spec.install_cmd = Some("echo trying; exit 9".into());

@@ -148,7 +148,7 @@ fn zipped() -> Vec<Row> {
 #[tokio::test]
 async fn archives_that_mean_harm_are_refused_whole() {
     let rows: Vec<Row> = tars().into_iter().chain(zipped()).collect();
-    assert!(rows.len() >= 40, "{}", rows.len());
+    assert!(rows.len() > 60, "{}", rows.len());
     for (name, end, bytes, part) in rows {
         let server = Server::of(bytes).await;
         let outcome = Try { url: server.url(&format!("/a{end}")), ..Try::of(&server) }.run().await;
@@ -208,6 +208,13 @@ fn addresses_that_mean_harm_are_no_sources() {
     ] {
         assert!(Source::parse(text, None).is_err(), "{text}");
     }
+}
+
+#[test]
+fn a_source_may_cost_so_much() {
+    let Limits { archive_bytes, expanded_bytes, entries, connect, idle, total } = Limits::default();
+    assert_eq!((archive_bytes, expanded_bytes, entries), (512 << 20, 4 << 30, 200_000));
+    assert_eq!((connect.as_secs(), idle.as_secs(), total.as_secs()), (10, 30, 270));
 }
 
 /// Nothing of this corpus is a mistake of its builders.

@@ -15,7 +15,7 @@ use super::{
 const END_BYTES: usize = 22;
 const END: [u8; 4] = *b"PK\x05\x06";
 /// Of the record that says where the larger one is (4.3.15), right in front of that at the end.
-const LOCATOR_BYTES: u64 = 20;
+const LOCATOR_BYTES: usize = 20;
 const LOCATOR: [u8; 4] = *b"PK\x06\x07";
 /// Of the larger record (4.3.14).
 const END64_BYTES: usize = 56;
@@ -125,7 +125,7 @@ fn find_end(archive: &File, length: u64) -> Result<(u64, [u8; END_BYTES]), Fault
 /// The directory as the larger record tells it, and the offset at which it has to end.
 fn large(archive: &File, end: u64) -> Result<(Directory, u64), Fault> {
     let missing = || broken("the directory is larger than its end can say");
-    let locator: [u8; LOCATOR_BYTES as usize] = bytes_at(archive, end.checked_sub(LOCATOR_BYTES).ok_or_else(missing)?)?;
+    let locator: [u8; LOCATOR_BYTES] = bytes_at(archive, end.checked_sub(LOCATOR_BYTES as u64).ok_or_else(missing)?)?;
     if locator[..4] != LOCATOR {
         return Err(missing());
     }
