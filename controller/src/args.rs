@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
 use podling_daemon::source_args::SourceArgs;
 use podling_session::{
+    forward::Forward,
     limit::Rate,
     session::Isolation,
     spec::{Limits, Policy},
@@ -140,6 +141,16 @@ pub struct RunnerArgs {
     #[arg(long, env = "PODLING_MIN_ISOLATION", value_name = "LEVEL", default_value = "reduced")]
     pub min_isolation: Isolation,
 
+    /// A port of the loopback that commands see, and what the runners connect it to, with egress and without. May be
+    /// repeated. Default: none
+    #[arg(
+        long = "sandbox-forward",
+        env = "PODLING_SANDBOX_FORWARD",
+        value_name = "PORT=HOST:PORT",
+        value_delimiter = ','
+    )]
+    pub forwards: Vec<Forward>,
+
     /// Copy what commands say to the runners' own logs, beside what the runners have to say. Default: never
     #[arg(long, env = "PODLING_MIRROR_OUTPUT")]
     pub mirror_output: bool,
@@ -192,6 +203,11 @@ impl QuotaArgs {
 }
 
 impl RunnerArgs {
+    /// Without isolation all sessions share the loopback of the machine, so no port of it can be theirs.
+    pub fn has_room_for_forwards(&self) -> bool {
+        self.forwards.is_empty() || self.isolation == IsolationMode::Sandbox
+    }
+
     /// The level below which no command runs.
     pub fn lowest_level(&self) -> Isolation {
         match self.isolation {
@@ -252,6 +268,10 @@ mod tests {
 
     #[test]
     fn without_a_sandbox_no_level_is_asked_of_it() {
+        let forward = parse(&["--sandbox-forward", "80=a:1,81=b:2"]).expect("valid").runners;
+        assert!(forward.forwards.len() == 2 && forward.has_room_for_forwards());
+        let forward = parse(&["--sandbox-forward", "80=a:1", "--isolation", "none"]).expect("valid").runners;
+        assert!(!forward.has_room_for_forwards());
         let args = parse(&["--isolation", "none", "--allow-source", "a:1,b"]).expect("valid");
         assert_eq!(args.runners.lowest_level(), Isolation::None);
         assert_eq!(args.sources.hosts().private.len(), 2);

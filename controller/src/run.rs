@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_daemon::{health::Serving, redis::Redis, service_key::ServiceKeys, telemetry};
 use podling_proto::channel::Route;
@@ -102,6 +102,10 @@ impl Controller {
     pub async fn start(config: Config) -> anyhow::Result<Controller> {
         let Config { data_dir, bound, runner, default_creates_per_minute, metrics, .. } = config;
         let Config { service_keys, control, database, redis, args, .. } = config;
+        ensure!(
+            args.runners.has_room_for_forwards(),
+            "--sandbox-forward needs a loopback of the session's own: it goes not with --isolation none"
+        );
         let alone = database.sharing() == Use::Alone;
         let Ground { data, seal, signer, store, listeners } = prepare(&data_dir, database, &control, &args).await?;
         let socket = listeners.socket.clone();
@@ -236,6 +240,7 @@ fn runner_program(
         min_isolation: args.runners.lowest_level(),
         sources: args.sources.to_arguments(),
         source_cache: data.source_cache(),
+        forwards: args.runners.forwards.clone(),
         mirror_output: args.runners.mirror_output,
         grace: args.runners.grace,
         install_timeout: args.runners.install_timeout,

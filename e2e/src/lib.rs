@@ -5,6 +5,7 @@ pub mod browser;
 pub mod chaos;
 pub mod form;
 pub mod git;
+pub mod internet;
 pub mod launches;
 pub mod live;
 pub mod messages;

@@ -60,6 +60,7 @@ impl From<Spec> for control::Spec {
             limits: Some(spec.limits.into()),
             exit_on_job: spec.exit_on_job,
             log_bytes: spec.log_bytes,
+            egress: spec.egress,
         }
     }
 }

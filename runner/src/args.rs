@@ -11,6 +11,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use podling_daemon::source_args::SourceArgs;
 use podling_proto::channel::Address;
 use podling_session::{
+    forward::Forward,
     id::{LaunchName, RunnerId},
     session::Isolation,
 };
@@ -76,6 +77,10 @@ pub struct Args {
     /// How long the installation of dependencies may take
     #[arg(long, default_value = "240s", value_parser = humantime::parse_duration)]
     pub install_timeout: Duration,
+
+    /// What sandboxes reach by a port of their loopback, as PORT=HOST:PORT; may be repeated
+    #[arg(long, value_name = "PORT=HOST:PORT")]
+    pub sandbox_forward: Vec<Forward>,
 
     /// Copy what the command says to standard output, as container logs want it
     #[arg(long)]

@@ -21,6 +21,7 @@ pub(crate) struct Assignment {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) limits: Limits,
     pub(crate) exit_on_job: bool,
+    pub(crate) egress: bool,
     pub(crate) log_bytes: u64,
     /// Below the directory of blobs.
     pub(crate) log_path: PathBuf,
@@ -43,6 +44,7 @@ impl TryFrom<control::Assign> for Assignment {
             env: spec.env.into_iter().chain(secrets).collect(),
             limits: spec.limits.ok_or(Malformed("limits"))?.into(),
             exit_on_job: spec.exit_on_job,
+            egress: spec.egress,
             log_bytes: spec.log_bytes,
             log_path: below(log_path)?,
         })

@@ -3,15 +3,16 @@
 
 use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
-use podling_session::{size::WindowSize, spec::Limits};
+use podling_session::{forward::Forward, size::WindowSize, spec::Limits};
 use tokio::{
     runtime::Handle,
     task::{JoinSet, spawn_blocking},
     time::timeout,
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::{
+    forward::Forwards,
     life::Place,
     pty::Pty,
     sandbox::{Sandbox, SandboxError, Settings, Standby},
@@ -28,6 +29,7 @@ pub(crate) struct Ready {
     pub(crate) sandbox: Arc<Sandbox>,
     /// None when it could not be made: the first program starts like the second.
     pub(crate) first: Option<First>,
+    pub(crate) forwards: Forwards,
 }
 
 /// What waits for the first program.
@@ -40,10 +42,10 @@ pub(crate) struct First {
 
 impl Early {
     pub(crate) fn start(place: &Place) -> Early {
-        let Place { dir, name, uid, minimum, isolation_none, .. } = place.clone();
+        let Place { dir, name, uid, minimum, isolation_none, forwards, .. } = place.clone();
         let settings = Settings { dir, name, uid, minimum, isolation_none, limits: Limits::default() };
         let mut making = JoinSet::new();
-        making.spawn_blocking(move || make(settings));
+        making.spawn_blocking(move || make(settings, &forwards));
         Early(making)
     }
 
@@ -66,8 +68,8 @@ impl Early {
             return;
         }
         match timeout(DISCARD, self.ready()).await {
-            Ok(Ok(Ready { sandbox, first })) => {
-                drop(first);
+            Ok(Ok(Ready { sandbox, first, forwards })) => {
+                drop((first, forwards));
                 remove(sandbox).await;
             }
             Ok(Err(error)) => warn!(%error, "there was no sandbox"),
@@ -77,11 +79,19 @@ impl Early {
 }
 
 /// Makes it on a thread of its own: the runtime's only one registers meanwhile. Blocks.
-fn make(settings: Settings) -> Result<Ready, SandboxError> {
+fn make(settings: Settings, forwards: &[Forward]) -> Result<Ready, SandboxError> {
     let sandbox = Arc::new(Sandbox::prepare(settings)?);
-    let first = Handle::current().block_on(First::make(&sandbox));
+    let making = async {
+        // Most sessions want it, and to take it away again is quicker.
+        let connecting = sandbox.connect();
+        tokio::join!(First::make(&sandbox), connecting, Forwards::start(&sandbox, forwards))
+    };
+    let (first, connected, forwards) = Handle::current().block_on(making);
     let first = first.inspect_err(|error| warn!(%error, "the first program has to wait for its sandbox")).ok();
-    Ok(Ready { sandbox, first })
+    if let Err(error) = connected {
+        info!(%error, "sessions cannot have egress: {error}");
+    }
+    Ok(Ready { sandbox, first, forwards: forwards? })
 }
 
 impl First {

@@ -12,6 +12,7 @@ mod listen;
 
 mod clone;
 mod fetch;
+mod forward;
 mod install;
 mod pump;
 pub mod sandbox;
@@ -114,6 +115,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         sources,
         source_cache,
         install_timeout,
+        sandbox_forward,
         grace,
         mirror_output,
         listen,
@@ -130,6 +132,7 @@ pub async fn run(args: Args, bootstrap: Bootstrap) -> anyhow::Result<i32> {
         isolation_none: isolation == IsolationArg::None,
         sources: Settings::new(sources, source_cache)?,
         install_timeout,
+        forwards: sandbox_forward,
         mirror_output,
     };
     let mut early = Early::start(&place);

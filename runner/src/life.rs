@@ -3,6 +3,7 @@
 use std::{future::pending, path::PathBuf, sync::Arc, time::Duration};
 
 use podling_session::{
+    forward::Forward,
     id::LaunchName,
     log::{Body, COMMAND_MARK},
     phase::{End, EndReason, Stage as StartStage},
@@ -22,7 +23,7 @@ use crate::{
     fetch::{Giver, fetch},
     install::{Network, install, one_line, plan},
     program::{Outcome, Programs, abandoned, environment},
-    sandbox::Sandbox,
+    sandbox::{Sandbox, SandboxError},
     source,
     terminal::{Input, Log, mirror, write},
 };
@@ -52,6 +53,7 @@ pub(crate) struct Place {
     pub(crate) isolation_none: bool,
     pub(crate) sources: source::Settings,
     pub(crate) install_timeout: Duration,
+    pub(crate) forwards: Vec<Forward>,
     /// Whether the output is copied to this process's own.
     pub(crate) mirror_output: bool,
 }
@@ -94,8 +96,9 @@ impl Life {
             phases: &clerks.phases,
         };
         let (sandbox, end) = match start.sandbox(early).await {
-            Ok(Ready { sandbox, first }) => {
+            Ok(Ready { sandbox, first, forwards }) => {
                 let end = start.run(&sandbox, first, input).await;
+                drop(forwards);
                 (Some(sandbox), end)
             }
             Err(end) => (None, end),
@@ -211,9 +214,13 @@ impl Start<'_> {
         if let Some(order) = self.orders.order_now() {
             return ordered(order);
         }
+        if let Err(error) = self.reach(sandbox).await {
+            return self.fatal(not_started(&error));
+        }
         if let Some(plan) = plan(self.assignment, sandbox.work_dir()).await {
             self.enter(StartStage::Installing);
-            if let Err(end) = install(&mut programs, plan, &mut env, self.place.install_timeout, Network::None).await {
+            let network = if self.assignment.egress { Network::Open } else { Network::None };
+            if let Err(end) = install(&mut programs, plan, &mut env, self.place.install_timeout, network).await {
                 return self.fatal(end);
             }
         }
@@ -235,6 +242,11 @@ impl Start<'_> {
         let source = source::named(source).map_err(|error| self.fatal(error.end()))?;
         if let Source::Repository { url } = &source {
             self.enter(StartStage::Fetching);
+            // git has the proxy and no other way out. Without isolation nothing holds it, as nothing else.
+            match programs.sandbox.disconnect().await {
+                Ok(()) | Err(SandboxError::Unwalled) => {}
+                Err(error) => return Err(self.fatal(not_started(&error))),
+            }
             return clone(programs, url, &self.place.sources).await.map_err(|end| self.fatal(end));
         }
         let sandbox = Arc::clone(&programs.sandbox);
@@ -252,6 +264,11 @@ impl Start<'_> {
             }
             order = self.orders.ordered() => Err(ordered(order)),
         }
+    }
+
+    /// Gives commands the network that they are to have.
+    async fn reach(&self, sandbox: &Sandbox) -> Result<(), SandboxError> {
+        if self.assignment.egress { sandbox.connect().await } else { sandbox.disconnect().await }
     }
 
     fn enter(&self, stage: StartStage) {

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod code_hosts;
+pub mod forward;
 pub mod id;
 pub mod principal;
 pub mod size;

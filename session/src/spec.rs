@@ -125,6 +125,9 @@ pub struct Spec {
     pub idle: Duration,
     /// Whether the end of the command ends the session.
     pub exit_on_job: bool,
+    /// Whether commands reach the internet. Those of sessions from before there was a choice do not.
+    #[serde(default)]
+    pub egress: bool,
     pub log_bytes: u64,
 }
 
@@ -137,9 +140,6 @@ impl Spec {
     /// Whether the host of `code_url` may be reached is no rule of a specification: the controller checks what the URL
     /// shows at once (`code_hosts`), and the runner what the name resolves to.
     pub fn check(draft: Draft, policy: &Policy) -> Result<(Spec, Secrets), InvalidField> {
-        if draft.egress == Some(true) {
-            return Err(InvalidField::new("egress", "egress is not available yet: sessions have no network"));
-        }
         let source = source(draft.code_url.as_deref(), draft.code_checksum_sha256.as_deref())?;
         let command = text("command", draft.command, MAX_COMMAND)?;
         let command = match (command, &source) {
@@ -172,6 +172,7 @@ impl Spec {
             )?,
             idle: seconds("idle_seconds", draft.idle_seconds, policy.default_idle, policy.max_idle)?,
             exit_on_job: draft.exit_on_job.unwrap_or(true),
+            egress: draft.egress.unwrap_or(true),
             log_bytes: policy.log_bytes,
         };
         Ok((spec, secrets))
@@ -319,7 +320,6 @@ mod tests {
         check(|d| d.deadline_seconds = Some(0), "deadline_seconds", "from 1 to 86400");
         check(|d| d.memory_bytes = Some(1), "limits.memory_bytes", "from 16777216");
         check(|d| d.pids = Some(u64::MAX), "limits.pids", "to 32768");
-        check(|d| d.egress = Some(true), "egress", "not available yet");
     }
 
     #[test]
@@ -328,6 +328,6 @@ mod tests {
         assert_eq!(spec.limits, Limits::default());
         assert_eq!((spec.deadline.as_secs(), spec.idle.as_secs()), (3_600, 1_800));
         assert_eq!((Policy::default().start_deadline.as_secs(), spec.log_bytes), (300, 1 << 30));
-        assert!(spec.exit_on_job && spec.source.is_none());
+        assert!(spec.exit_on_job && spec.egress && spec.source.is_none());
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use crate::run::{OWN_NODE, cargo, root, step, which};
 
 /// A program, and the Debian package that brings it.
-const PACKAGES: [(&str, &str); 12] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("curl", "curl"),
@@ -18,11 +18,13 @@ const PACKAGES: [(&str, &str); 12] = [
     ("gcc", "gcc"),
     ("git", "git"),
     ("initdb", "postgresql"),
+    ("ip", "iproute2"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("python3", "python3"),
     ("redis-server", "redis-server"),
     ("setpriv", "util-linux"),
+    ("slirp4netns", "slirp4netns"),
 ];
 
 /// The same, but for programs that sessions run: a sandbox sees those of the system alone.

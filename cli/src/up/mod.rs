@@ -97,7 +97,7 @@ impl Surroundings {
 
 pub(crate) fn main(args: Args, said: &ArgMatches) -> anyhow::Result<()> {
     if args.controller.runners.isolation == IsolationMode::Sandbox {
-        prepare::bubblewrap(args.surroundings.search_path.as_deref())?;
+        prepare::sandbox(args.surroundings.search_path.as_deref())?;
     }
     let runtime = tokio::runtime::Runtime::new().context("the runtime cannot start")?;
     let Some(data_dir) = args.data_dir.clone().or_else(|| args.surroundings.data_dir()) else {

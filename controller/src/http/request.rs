@@ -58,7 +58,8 @@ pub(super) struct CreateSession {
     pub(super) session_id: Option<String>,
     /// Whether the end of the command ends the session; true when not given.
     pub(super) exit_on_job: Option<bool>,
-    /// Whether the command may reach the internet: only false for now.
+    /// Whether installation and command reach the internet: IPv4 but for private, link-local and metadata addresses and
+    /// those of the machine itself; true when not given.
     pub(super) egress: Option<bool>,
 }
 

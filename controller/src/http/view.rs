@@ -59,6 +59,8 @@ pub(super) struct SessionView {
     /// Seconds without input and output.
     idle_seconds: u64,
     exit_on_job: bool,
+    /// Whether installation and command reach the internet.
+    egress: bool,
     /// How well the command is confined: none, minimal, reduced or full; null before it runs.
     isolation: Option<&'static str>,
     /// The first byte of terminal output that is kept.
@@ -138,6 +140,7 @@ impl SessionView {
             deadline_seconds: spec.deadline.as_secs(),
             idle_seconds: spec.idle.as_secs(),
             exit_on_job: spec.exit_on_job,
+            egress: spec.egress,
             isolation: session.isolation.map(|level| level.as_str()),
             log_first_offset: session.log.first,
             log_end_offset: session.log.end,

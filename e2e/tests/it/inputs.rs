@@ -23,7 +23,7 @@ async fn a_bad_request_is_refused_with_the_field_and_the_limit_and_leaves_nothin
         (json!({ "command": "true", "env": { "A B": "c" } }), "env"),
         (json!({ "command": "true", "colour": "red" }), "colour"),
         (json!({ "command": "true", "id": "-bad-" }), "id must be"),
-        (json!({ "command": "true", "egress": true }), "egress"),
+        (json!({ "command": "true", "egress": "yes" }), "egress must be true or false"),
         (json!({ "command": "true", "deadline_seconds": 0 }), "deadline_seconds"),
         (json!({ "command": "true", "code_url": "ftp://x.org/a.tar.gz" }), "Only HTTP and HTTPS"),
         (json!({ "command": "true", "code_url": "http://169.254.169.254/a.tar.gz" }), "Private IP"),

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 
 /// Runs a command to its end and gives what it said.
 async fn says(podling: &Podling, command: &str) -> String {
-    let session = podling.run(command).await;
+    says_of(podling, json!({ "command": command })).await
+}
+
+async fn says_of(podling: &Podling, body: Value) -> String {
+    let session = podling.create(body).await;
     podling.reaches(&session.uid, "ended").await;
     podling.output(&session.uid).await
 }
@@ -32,17 +36,20 @@ async fn no_address_of_the_host_no_metadata_server_and_no_listener_is_reachable(
     let port = podling.url.rsplit(':').next().expect("a port").to_owned();
     let other = listener.local_addr().expect("bound").port();
     let mut targets: Vec<String> = host_addresses().into_iter().map(|address| format!("{address}/{port}")).collect();
-    targets.extend([
-        format!("::1/{port}"),
-        format!("127.0.0.1/{other}"),
-        "169.254.169.254/80".into(),
-        "1.1.1.1/53".into(),
-    ]);
+    targets.extend([format!("::1/{port}"), format!("127.0.0.1/{other}"), "169.254.169.254/80".into()]);
     assert!(targets.iter().any(|target| target.starts_with("127.0.0.1")));
-    let probes: Vec<_> =
-        targets.iter().map(|t| format!("timeout 2 bash -c '</dev/tcp/{t}' 2>/dev/null && echo REACHED {t}")).collect();
-    let output = says(&podling, &format!("{}; echo probed", probes.join("; "))).await;
-    assert!(output.contains("probed") && !output.contains("REACHED"), "{output}");
+    for egress in [true, false] {
+        if !egress {
+            targets.push("1.1.1.1/53".into());
+        }
+        let probes: Vec<_> = targets
+            .iter()
+            .map(|t| format!("timeout 2 bash -c '</dev/tcp/{t}' 2>/dev/null && echo REACHED {t}"))
+            .collect();
+        let command = format!("{}; echo probed", probes.join("; "));
+        let output = says_of(&podling, json!({ "command": command, "egress": egress })).await;
+        assert!(output.contains("probed") && !output.contains("REACHED"), "{output}");
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod control;
 mod creates;
 mod deaths;
 mod documents;
+mod egress;
 mod ends;
 mod handover;
 mod help;

@@ -55,7 +55,7 @@ use self::{
     enter::Entry,
     fork::Forker,
     level::{BUBBLEWRAP, Means, Walls, own_executable},
-    network::Network,
+    network::{Network, SLIRP},
     watch::Watch,
 };
 pub use self::{child::Child, clean::clean, start::Standby, step::step, watch::Breach};
@@ -79,6 +79,12 @@ pub enum SandboxError {
     /// Nothing of the command has run.
     #[error("the sandbox did not start: {0}")]
     Start(String),
+    #[error("a session with egress needs slirp4netns, which is not installed (looked for {})", SLIRP.join(", "))]
+    NoSlirp,
+    #[error("slirp4netns did not start: {0}")]
+    Slirp(String),
+    #[error("without isolation a session has the machine's network: egress cannot be false")]
+    Unwalled,
     #[error("an argument or a variable contains a NUL")]
     Nul,
 }
@@ -235,6 +241,28 @@ impl Sandbox {
             TcpListener::from_std(listener)
         });
         listening.map_err(setup("listening on the sandbox's loopback"))
+    }
+
+    /// Gives commands the internet, until [`Sandbox::disconnect`]: IPv4 but for private, link-local and metadata
+    /// addresses and the machine's own. Where they have it, sees to it that they still do. To be called before each
+    /// command that is to have it.
+    ///
+    /// # Errors
+    /// When it cannot be given: then they have none.
+    pub async fn connect(&self) -> Result<(), SandboxError> {
+        match &self.network {
+            Some(network) => network.connect(&self.forker).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the internet from commands, those that run included; what the runner listens on stays.
+    ///
+    /// # Errors
+    /// When they may still have it, as without isolation: nothing may run then that is not to have it.
+    pub async fn disconnect(&self) -> Result<(), SandboxError> {
+        let network = self.network.as_ref().ok_or(SandboxError::Unwalled)?;
+        network.disconnect().await.map_err(setup("closing the way out of the sandbox"))
     }
 
     /// What the last step into the sandbox is told.

@@ -132,7 +132,8 @@ impl Arguments {
             return;
         }
         let uid = NAMESPACE_UID.to_string();
-        self.add(["--unshare-user", "--uid", &uid, "--gid", &uid]);
+        // Root of the namespace that owns the network would hand its rights on.
+        self.add(["--unshare-user", "--uid", &uid, "--gid", &uid, "--cap-drop", "ALL"]);
         if view.disable_userns {
             self.add(["--disable-userns"]);
         }

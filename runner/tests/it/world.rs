@@ -56,6 +56,7 @@ impl Plan {
             command: command.to_owned(),
             limits: Some(limits),
             exit_on_job: true,
+            egress: true,
             log_bytes: 1 << 30,
             ..Spec::default()
         };

@@ -11,7 +11,7 @@ use std::{
 };
 
 use podling_proto::channel::Address;
-use podling_session::{launch::Launch, session::Isolation};
+use podling_session::{forward::Forward, launch::Launch, session::Isolation};
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 
@@ -47,6 +47,8 @@ pub struct RunnerProgram {
     pub sources: Vec<OsString>,
     /// Where they keep archives for one another.
     pub source_cache: PathBuf,
+    /// What sandboxes reach by their loopback.
+    pub forwards: Vec<Forward>,
     /// Whether runners copy what commands say to their own logs.
     pub mirror_output: bool,
     /// How long a command has between SIGTERM and SIGKILL.
@@ -85,6 +87,9 @@ impl RunnerProgram {
             command.arg("--mirror-output");
         }
         command.args(&self.sources).args(["--source-cache".as_ref(), self.source_cache.as_os_str()]);
+        for forward in &self.forwards {
+            command.args(["--sandbox-forward", &forward.to_string()]);
+        }
         clear(&mut command, dir);
         command.stdin(bootstrap(launch)?).stdout(lock).stderr(dir.log_file()?);
         // A group of its own: Ctrl-C in the terminal that we were started from is for us alone.

@@ -85,6 +85,7 @@ fn start(data: &Path) -> LocalLauncher {
         min_isolation: Isolation::Reduced,
         sources: ["--allow-source", "localhost:80"].map(Into::into).to_vec(),
         source_cache: data.join("cache"),
+        forwards: vec!["80=localhost:8080".parse().expect("a forward")],
         mirror_output: false,
         grace: Duration::from_secs(5),
         install_timeout: Duration::from_secs(90),
@@ -128,6 +129,7 @@ async fn a_runner_gets_its_identity_by_standard_input_and_little_else() {
             && !args.contains("--isolation"),
         "{args}"
     );
+    assert!(args.contains("--sandbox-forward\n80=localhost:8080\n"), "{args}");
     let names: HashSet<_> = read("told").lines().filter_map(|line| Some(line.split_once('=')?.0.to_owned())).collect();
     assert!(names.is_subset(&HashSet::from(["PATH", "PWD", "OLDPWD", "_", "SHLVL"].map(str::to_owned))), "{names:?}");
     let mode = std::fs::metadata(&dir).expect("there").permissions().mode();

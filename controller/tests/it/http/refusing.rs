@@ -20,7 +20,7 @@ fn rows() -> Vec<(Value, &'static str)> {
         (json!({ "command": "true", "limits": { "pids": "many" } }), "limits.pids must be a whole number"),
         (json!({ "command": "true", "comand": "ls" }), "comand is not a known field"),
         (json!({ "language": "python" }), "code runs are not available yet"),
-        (json!({ "command": "true", "egress": true }), "egress is not available yet"),
+        (json!({ "command": "true", "egress": "yes" }), "egress must be true or false"),
         (json!({ "command": long(1_001) }), "command exceeds maximum length of 1000"),
         (json!({ "command": "true", "prompt": long(10_001) }), "prompt exceeds maximum length of 10000"),
         (json!({ "command": "true", "install_cmd": long(1_001) }), "install_cmd exceeds maximum length"),

@@ -13,13 +13,13 @@ use super::device;
 pub(super) enum Errand {
     /// First of all, before anything else is in the namespace: loopback works, and the walls stand.
     Begin,
-    /// The same in a user namespace that is new as well, in which this user and group get the numbers that they have.
+    /// The same in a user namespace that is new as well, in which this user and group are root, as slirp4netns expects.
     BeginAs(u32, u32),
     /// Listens on 127.0.0.1; port 0 for any.
     Listen(u16),
     /// Makes the device on the way out. These addresses are the host's own, which nobody reaches by it.
     Connect(Vec<Ipv4Addr>),
-    /// Removes that device.
+    /// Takes that device down.
     Disconnect,
 }
 
@@ -82,8 +82,8 @@ impl FromStr for Errand {
 /// An ordinary user may name nobody else (user_namespaces(7)).
 fn name_users(user: u32, group: u32) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
-    fs::write("/proc/self/uid_map", format!("{user} {user} 1"))?;
-    fs::write("/proc/self/gid_map", format!("{group} {group} 1"))
+    fs::write("/proc/self/uid_map", format!("0 {user} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {group} 1"))
 }
 
 #[cfg(test)]

@@ -43,8 +43,9 @@ impl Changes {
         self.push(libc::RTM_NEWLINK, 0, &body);
     }
 
-    pub(super) fn remove(&mut self, device: u32) {
-        self.push(libc::RTM_DELLINK, 0, &link(device, 0));
+    /// Takes a device down, and with it every route over it and every neighbour on it.
+    pub(super) fn down(&mut self, device: u32) {
+        self.push(libc::RTM_NEWLINK, 0, &link(device, 0));
     }
 
     /// Gives the device this address, and no others as neighbours.
@@ -130,9 +131,9 @@ fn acknowledged(mut answers: &[u8]) -> io::Result<u32> {
     Ok(count)
 }
 
-/// `struct ifinfomsg`: the flags that are set are also those that change.
-fn link(device: u32, flags: u32) -> Vec<u8> {
-    [0; 4].into_iter().chain([device, flags, flags].into_iter().flat_map(u32::to_ne_bytes)).collect()
+/// `struct ifinfomsg`: one flag alone changes.
+fn link(device: u32, up: u32) -> Vec<u8> {
+    [0; 4].into_iter().chain([device, up, LINK_UP].into_iter().flat_map(u32::to_ne_bytes)).collect()
 }
 
 /// `struct rtmsg` and the destination.

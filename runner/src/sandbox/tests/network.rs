@@ -49,4 +49,25 @@ async fn without_isolation_the_loopback_is_the_machines() {
     let address = listener.local_addr().expect("bound");
     let (_, reached) = tokio::join!(greet(&listener, "hello"), tokio::net::TcpStream::connect(address));
     reached.expect("it is the machine's");
+    fixture.sandbox.connect().await.expect("there is nothing to do");
+    let refused = fixture.sandbox.disconnect().await.expect_err("there is no wall to close");
+    assert!(matches!(refused, SandboxError::Unwalled), "{refused}");
+}
+
+/// How many routes lead out.
+const ROUTES: &str = "grep -c ^tap0 /proc/net/route; exit 0";
+
+#[tokio::test]
+async fn the_way_out_comes_and_goes_between_commands() {
+    let fixture = Fixture::new();
+    fixture.prints(ROUTES, "0\n").await;
+    for _ in 0..2 {
+        fixture.sandbox.connect().await.expect("slirp4netns is installed");
+        fixture.sandbox.connect().await.expect("it is there already");
+        fixture.prints(ROUTES, "3\n").await;
+        fixture.sandbox.kill_all().expect("all of it ends");
+        fixture.prints(ROUTES, "3\n").await;
+        fixture.sandbox.disconnect().await.expect("it can go");
+        fixture.prints(ROUTES, "0\n").await;
+    }
 }
