@@ -166,7 +166,8 @@ fn refused(name: &str, outcome: &Outcome, part: &str) {
 #[tokio::test]
 async fn servers_that_mean_harm_are_left_in_time() {
     let limits = Limits { idle: SHORT, connect: SHORT, ..Limits::default() };
-    let rows: [(&str, fn(&str) -> (Vec<u8>, Then), &str); 12] = [
+    type Answer = fn(&str) -> (Vec<u8>, Then);
+    let rows: [(&str, Answer, &str); 12] = [
         ("says nothing", |_| (vec![], Then::Stall), "fell silent"),
         ("stops in the middle", |_| (announced(9_000, b"part"), Then::Stall), "fell silent"),
         ("hangs up", |_| (vec![], Then::Close), "the download from 127.0.0.1 failed"),
