@@ -1,6 +1,6 @@
 //! Archives made by the tests, and a loopback server for them.
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{collections::HashMap, io::Write, path::Path, sync::Arc};
 
 use sha2::{Digest, Sha256};
 use tokio::{
@@ -21,6 +21,14 @@ pub fn tar_gz(files: &[(&str, &str, u32)]) -> Vec<u8> {
     let mut encoder = builder.into_inner().expect("memory takes all");
     encoder.flush().expect("memory takes all");
     encoder.finish().expect("memory takes all")
+}
+
+/// A `.tar.gz` of one program, below one top folder. Not compressed: it is large, and goes over loopback.
+pub fn tar_gz_of(program: &Path) -> Vec<u8> {
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none()));
+    let name = Path::new("top").join(program.file_name().expect("a program has a name"));
+    builder.append_path_with_name(program, name).expect("the program can be read");
+    builder.into_inner().expect("memory takes all").finish().expect("memory takes all")
 }
 
 /// 64 lower case hexadecimal digits.

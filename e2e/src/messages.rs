@@ -21,7 +21,10 @@ const MAX_REQUEST_BYTES: usize = 4 << 20;
 /// How long it waits for a request, and for the test to let it go on.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Answers every sound request with the same words, one event a word. After the first it waits for `go_on`.
+/// Where a POST lets one answer go on.
+pub const GO_ON: &str = "/go-on";
+
+/// Answers every sound request with the same words, one event a word. After the first it waits for a POST to `GO_ON`.
 pub struct Messages {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -54,11 +57,6 @@ impl Messages {
         Messages { address, shared, _tasks: tasks }
     }
 
-    /// Lets one answer go on after its first word.
-    pub fn go_on(&self) {
-        self.shared.gate.add_permits(1);
-    }
-
     /// What it was asked, as the text of the last message of each request.
     pub fn prompts(&self) -> Vec<String> {
         self.shared.prompts.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -88,6 +86,11 @@ async fn converse(socket: TcpStream, shared: &Shared) -> anyhow::Result<()> {
     while let Some(request) = timeout(PATIENCE, read(&mut stream)).await.context("a request took too long")?? {
         if request.line.starts_with("HEAD ") {
             reply(&mut stream, "200 OK", "").await?; // Claude Code warms its connection.
+            continue;
+        }
+        if request.line.starts_with(&format!("POST {GO_ON} ")) {
+            shared.gate.add_permits(1);
+            reply(&mut stream, "200 OK", "{}").await?;
             continue;
         }
         let answered = match request.check(shared) {

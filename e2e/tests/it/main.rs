@@ -3,6 +3,7 @@
 mod attacks;
 mod chaos;
 mod client;
+mod claude;
 mod control;
 mod creates;
 mod deaths;
