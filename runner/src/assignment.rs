@@ -17,8 +17,10 @@ pub(crate) struct Assignment {
     pub(crate) source: Option<control::Source>,
     pub(crate) install: Option<String>,
     pub(crate) prompt: Option<String>,
-    /// The user's variables, secrets included.
+    /// The user's variables.
     pub(crate) env: BTreeMap<String, String>,
+    /// Variables of the command and of nothing that runs before it.
+    pub(crate) secrets: BTreeMap<String, String>,
     pub(crate) limits: Limits,
     pub(crate) exit_on_job: bool,
     pub(crate) egress: bool,
@@ -41,7 +43,8 @@ impl TryFrom<control::Assign> for Assignment {
             source: spec.source,
             install: spec.install_cmd,
             prompt: spec.prompt,
-            env: spec.env.into_iter().chain(secrets).collect(),
+            env: spec.env.into_iter().collect(),
+            secrets: secrets.into_iter().collect(),
             limits: spec.limits.ok_or(Malformed("limits"))?.into(),
             exit_on_job: spec.exit_on_job,
             egress: spec.egress,

@@ -224,6 +224,7 @@ impl Start<'_> {
                 return self.fatal(end);
             }
         }
+        env.extend(self.assignment.secrets.clone());
         let level = sandbox.level();
         let (log, phases) = (&self.stage.log, self.phases);
         let started = || {

@@ -2,8 +2,8 @@
 
 mod attacks;
 mod chaos;
-mod client;
 mod claude;
+mod client;
 mod control;
 mod creates;
 mod deaths;

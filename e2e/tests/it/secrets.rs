@@ -12,11 +12,17 @@ async fn a_dump_of_store_data_directory_logs_and_arguments_holds_no_planted_secr
     let mut podling = Podling::start_with(&["--log", "trace"]).await;
     let body = json!({
         "command": "test \"$API_KEY\" = planted-4f1c9e-\"secret\" && echo it is there; read x",
+        "install_cmd": "echo install has \"${API_KEY-nothing}\"",
         "secrets": { "API_KEY": SECRET },
     });
     let session = podling.create(body).await;
     let mut viewer = Viewer::of(&podling, &session).await;
+    viewer.sees("install has nothing").await;
     viewer.sees("it is there").await;
+    for listed in [format!("/api/sessions/{}", session.uid), "/api/sessions".to_owned()] {
+        let (_, shown) = podling.get(&listed).await;
+        assert!(!shown.to_string().contains(SECRET), "{listed} shows it");
+    }
     let resume = viewer.resume.clone().expect("a resume token").1;
     let planted = [SECRET, session.token.as_str(), resume.as_str()];
     nowhere(&podling, &planted).await;
