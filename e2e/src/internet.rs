@@ -162,9 +162,7 @@ fn resolve(socket: &UdpSocket) {
     let mut bytes = [0; 512];
     while let Ok((length, client)) = socket.recv_from(&mut bytes) {
         let asked = &bytes[..length];
-        let wanted: Vec<u8> =
-            NAME.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect();
-        let question = [&wanted[..], &[0]].concat();
+        let question: Vec<u8> = NAME.split('.').chain([""]).flat_map(label).collect();
         let (Some(id), Some(name)) = (asked.get(..2), asked.get(12..12 + question.len())) else { continue };
         let kind = &asked[12 + question.len()..][..2];
         let (known, found) =
@@ -178,6 +176,12 @@ fn resolve(socket: &UdpSocket) {
         // Who asked may have given up.
         let _ = socket.send_to(&answer, client);
     }
+}
+
+/// Its length and its letters.
+fn label(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).expect("a label has at most 63 bytes");
+    [&[length], text.as_bytes()].concat()
 }
 
 /// Whether the machine itself, which no wall surrounds, gets a connection.
