@@ -69,7 +69,8 @@ pub(crate) async fn fetch(
     log.print(told.close());
     let Fetched { files, .. } = fetched.map_err(|error| error.end())?;
     own(sandbox).await?;
-    log.print(&format!("{files} files\r\n"));
+    let noun = if files == 1 { "file" } else { "files" };
+    log.print(&format!("{files} {noun}\r\n"));
     Ok(())
 }
 
