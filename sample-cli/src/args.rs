@@ -67,7 +67,7 @@ pub(crate) struct AuditArgs {
     #[arg(long, env = "ANTHROPIC_API_KEY", hide = true, hide_env_values = true)]
     pub(crate) api_key: Option<SecretString>,
 
-    /// Where the Messages API is. Default: https://api.anthropic.com
+    /// Where the Messages API is. Default: the API of Anthropic itself
     #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL", default_value = "", hide_default_value = true, value_parser = base_url)]
     pub(crate) base_url: Url,
 

@@ -49,7 +49,7 @@ impl ServerArgs {
 /// How a terminal is attached.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TerminalArgs {
-    /// The keys that leave the session to itself: characters or ctrl-<key>, with commas between them; empty for none
+    /// The keys that leave the session to itself: characters or ctrl-KEY, with commas between them; empty for none
     #[arg(long, env = "PODLING_DETACH_KEYS", value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     pub(crate) detach_keys: DetachKeys,
 

@@ -1,4 +1,4 @@
-//! Uploads of folders, as in tus 1.0 (https://tus.io/protocols/resumable-upload): `HEAD` says how far an upload has come,
+//! Uploads of folders, as in tus 1.0 (<https://tus.io/protocols/resumable-upload>): `HEAD` says how far an upload has come,
 //! `PATCH` goes on there. What arrived is kept however a request ends, so that a cut costs no more than itself.
 
 use std::{sync::Arc, time::Duration};
