@@ -79,10 +79,10 @@ fn what_is_ignored_stays_here_and_hidden_files_go_along() {
         ".env.example",
         ".gitignore",
         ".podlingignore",
-        "empty/",
+        "empty",
         "keep.log",
         "own",
-        "sub/",
+        "sub",
         "sub/.gitignore",
         "sub/kept",
     ];
