@@ -83,7 +83,7 @@ export class Connection {
 
   /** @param {Uint8Array} frame @returns {boolean} whether there was a connection to send it on */
   send(frame) {
-    if (!this.#admitted || this.#socket === null) return false;
+    if (!this.#admitted || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(/** @type {BufferSource} */ (frame));
     return true;
   }
