@@ -69,13 +69,15 @@ impl Podling {
         })
     }
 
-    /// Whether the runner of a launch has registered.
+    /// Whether a runner that waits can be claimed: it has registered, and a controller has its control stream, which
+    /// comes a moment later and is told in its log alone.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn is_registered(&self, launch: &str) -> Result<bool, String> {
-        let sql = "SELECT address FROM runners WHERE launch = $1 AND credential_used";
-        Ok(self.store.text(sql, launch).await?.flatten().is_some())
+    pub async fn is_claimable(&self, launch: &str) -> Result<bool, String> {
+        let sql = "SELECT id FROM runners WHERE launch = $1 AND credential_used AND uid IS NULL";
+        let runner = self.store.text(sql, launch).await?.flatten();
+        Ok(runner.is_some_and(|runner| self.log().contains(&format!("warm runner {runner} is connected"))))
     }
 }
 

@@ -351,7 +351,7 @@ impl Drop for Podling {
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<_> = log.lines().collect();
-            eprintln!("the end of podling's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            eprintln!("the end of podling's log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
         }
     }
 }

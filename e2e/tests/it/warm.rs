@@ -7,7 +7,6 @@ use std::{
 
 use podling_e2e::{
     form::Form,
-    launches::Serves,
     podling::Podling,
     process::{signal, with_argument},
     wait::until,
@@ -26,7 +25,7 @@ async fn pool(podling: &Podling, of_each: usize) -> Vec<String> {
     until("the pool is full", PATIENCE, async || {
         let mut waiting = Vec::new();
         for launch in podling.launches() {
-            if podling.serves(&launch).await? == Serves::Nobody && podling.is_registered(&launch).await? {
+            if podling.is_claimable(&launch).await? {
                 waiting.push(launch);
             }
         }
