@@ -43,7 +43,8 @@ pub(crate) fn run() -> anyhow::Result<()> {
     npm("e2e")?;
     npm("e2e/claude")?;
     npm("screen/oracle")?;
-    npm("web")
+    npm("web")?;
+    python("e2e/python")
 }
 
 fn debian() -> anyhow::Result<()> {
@@ -117,13 +118,35 @@ fn node() -> anyhow::Result<()> {
 
 fn npm(folder: &str) -> anyhow::Result<()> {
     let folder = root().join(folder);
-    let (lock, stamp) = (folder.join("package-lock.json"), folder.join("node_modules/.podling-lock"));
-    let wanted = std::fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
+    installed(&folder.join("package-lock.json"), &folder.join("node_modules"), || {
+        let mut command = Command::new("npm");
+        command.args(["ci", "--no-progress", "--ignore-scripts"]).current_dir(&folder);
+        step(command)
+    })
+}
+
+/// An environment of its own, of the system's Python.
+fn python(folder: &str) -> anyhow::Result<()> {
+    let folder = root().join(folder);
+    let (requirements, environment) = (folder.join("requirements.txt"), folder.join("venv"));
+    installed(&requirements, &environment, || {
+        let mut make = Command::new("/usr/bin/python3");
+        make.args(["-I", "-m", "venv", "--clear"]).arg(&environment);
+        step(make)?;
+        let mut pip = Command::new(environment.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement"]);
+        pip.arg(&requirements);
+        step(pip)
+    })
+}
+
+/// Runs `install` unless `place` was made of this lock file before.
+fn installed(lock: &Path, place: &Path, install: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let stamp = place.join(".podling-lock");
+    let wanted = std::fs::read(lock).with_context(|| format!("cannot read {}", lock.display()))?;
     if std::fs::read(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    let mut command = Command::new("npm");
-    command.args(["ci", "--no-progress", "--ignore-scripts"]).current_dir(&folder);
-    step(command)?;
-    std::fs::write(&stamp, wanted).context("cannot note what npm installed")
+    install()?;
+    std::fs::write(&stamp, wanted).with_context(|| format!("cannot note what {} was made of", place.display()))
 }
