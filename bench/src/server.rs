@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context;
-use podling_e2e::{launches::Serves, podling::Podling, wait::until};
+use podling_e2e::{podling::Podling, wait::until};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -61,15 +61,12 @@ impl Server {
         Http::open(&self.address)
     }
 
-    /// Waits until so many runners are warm: registered, and nobody's.
+    /// Waits until so many runners are warm: on the line, and nobody's.
     pub(crate) fn warmed(&self, runners: usize) {
         self.runtime.block_on(until("the pool is full", FILLED, async || {
             let mut warm = 0;
             for launch in self.podling.launches() {
-                warm += usize::from(
-                    self.podling.serves(&launch).await? == Serves::Nobody
-                        && self.podling.is_registered(&launch).await?,
-                );
+                warm += usize::from(self.podling.is_claimable(&launch).await?);
             }
             if warm == runners { Ok(()) } else { Err(format!("{warm} are warm")) }
         }));

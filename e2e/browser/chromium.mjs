@@ -1,5 +1,5 @@
 // A headless Chromium with a fresh profile, whose requests are watched.
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -18,6 +18,7 @@ const PATIENCE = 30_000;
 /** Opens a page; `outside` collects the requests that leave `origin`, `errors` what the page complains of. */
 export async function open(origin, viewport) {
   const profile = mkdtempSync(join(tmpdir(), 'podling-browser-'));
+  process.on('exit', () => rmSync(profile, { recursive: true, force: true })); // The browser writes to its end.
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     headless: true,

@@ -9,6 +9,7 @@ mod caller;
 mod cors;
 mod create;
 mod crowd;
+mod docs;
 mod guard;
 mod health;
 mod log;
@@ -58,6 +59,7 @@ pub fn router(door: Door) -> Router {
     let origins = cors::Origins::new(&door.core.settings.allowed_origins);
     let (routes, _) = openapi::routes().split_for_parts();
     routes
+        .merge(docs::pages())
         .fallback(refusal::unknown_path)
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
