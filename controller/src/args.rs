@@ -107,6 +107,10 @@ pub struct PolicyArgs {
     /// How long an ended session, its events and its log are kept
     #[arg(long, env = "PODLING_KEEP_ENDED", value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
     pub keep_ended: Duration,
+
+    /// How long the audit remembers
+    #[arg(long, env = "PODLING_KEEP_AUDIT", value_name = "DURATION", default_value = "90days", value_parser = parse_duration)]
+    pub keep_audit: Duration,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -12,7 +12,9 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::{beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, logs::Logs, seal::Seal};
+use crate::{
+    audit::Audit, beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, logs::Logs, seal::Seal,
+};
 
 /// The composition of one controller. Cheap to share: clones point to the same.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ pub struct Core {
     pub orders: Arc<Orders>,
     /// The heartbeats that came in here and are to be stored.
     pub beats: Arc<Beats>,
+    /// Who did what, and what was refused.
+    pub audit: Arc<Audit>,
     /// The time that grants and runners are told.
     pub clock: Arc<StoreClock>,
     pub settings: Arc<Settings>,

@@ -11,6 +11,7 @@ pub mod service;
 pub mod grpc;
 pub mod http;
 
+pub mod audit;
 pub mod beats;
 pub mod bundles;
 pub mod clock;

@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use crate::{
     adapters::{Database, Limiter},
     args::{ControllerArgs, IsolationMode},
+    audit::{self, Audit},
     beats,
     bundles::{self, Bundles},
     clock::{self, StoreClock},
@@ -107,6 +108,7 @@ impl Controller {
             "--sandbox-forward needs a loopback of the session's own: it goes not with --isolation none"
         );
         let alone = database.sharing() == Use::Alone;
+        let keep_audit = args.policy.keep_audit;
         let Ground { data, seal, signer, store, listeners } = prepare(&data_dir, database, &control, &args).await?;
         let socket = listeners.socket.clone();
         let program = runner_program(&data, runner, control, &args, &socket);
@@ -125,6 +127,7 @@ impl Controller {
             bundles: Bundles::in_directory(&data.blobs(), args.bundles.clone(), args.policy.start_deadline),
             orders: Arc::new(Orders::default()),
             beats: Arc::default(),
+            audit: Arc::new(Audit::new(store.clone())),
             clock: Arc::new(clock),
             settings: Arc::new(settings::settings(args, bound, default_creates_per_minute, alone)?),
         };
@@ -134,6 +137,7 @@ impl Controller {
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));
         tasks.spawn(ending(reaper::run(core.clone(), stop.clone())));
         tasks.spawn(ending(crate::grpc::ends::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(audit::run(core.audit.clone(), keep_audit, stop.clone())));
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
         tasks.spawn(ending(clock::run(core.clone(), stop.clone())));
         tasks.spawn(ending(telemetry::tend(metrics.clone(), stop.clone())));

@@ -9,6 +9,7 @@ pub mod problem;
 pub mod process;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub mod request;
 mod secured;
 pub mod service_key;
 pub mod shutdown;

@@ -7,6 +7,7 @@ pub mod address;
 pub mod code_hosts;
 pub mod forward;
 pub mod id;
+mod names;
 pub mod principal;
 pub mod size;
 pub mod source;
@@ -25,6 +26,7 @@ pub mod history;
 pub mod log;
 pub mod refusal;
 
+pub mod audit;
 pub mod launch;
 pub mod limit;
 pub mod replay;

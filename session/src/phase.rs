@@ -8,9 +8,7 @@
 //!
 //! The pair (incarnation, phase) never goes back. Stores decide races by the same order, in one statement.
 
-use std::{fmt, str::FromStr};
-
-use crate::id::InvalidId;
+use crate::names::names;
 
 /// What a starting session is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,30 +59,6 @@ pub enum EndReason {
     Internal,
 }
 
-macro_rules! names {
-    ($type:ident, $kind:literal, $($variant:ident = $name:literal),* $(,)?) => {
-        impl $type {
-            pub const ALL: &'static [$type] = &[$($type::$variant),*];
-
-            /// The name on the wire and in the store.
-            pub fn as_str(self) -> &'static str {
-                match self { $($type::$variant => $name),* }
-            }
-        }
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-        impl FromStr for $type {
-            type Err = InvalidId;
-            fn from_str(text: &str) -> Result<$type, InvalidId> {
-                let rule = concat!("one of: ", $($name, " "),*);
-                $type::ALL.iter().copied().find(|known| known.as_str() == text).ok_or(InvalidId { kind: $kind, rule })
-            }
-        }
-    };
-}
 names! { Stage, "stage",
     Scheduling = "scheduling", Fetching = "fetching", Verifying = "verifying", Extracting = "extracting",
     Installing = "installing",

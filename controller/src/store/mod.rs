@@ -3,6 +3,7 @@
 //! There are two databases and one set of statements. A statement decides every race itself, in words that both
 //! databases speak: a precondition stands in the `WHERE` of the statement that acts on it. What differs stands in [`tx`].
 
+mod audit;
 mod beats;
 mod belonging;
 mod clock;
@@ -11,6 +12,7 @@ mod events;
 mod keys;
 mod leaders;
 mod leases;
+mod listing;
 mod phases;
 pub mod postgres;
 mod quotas;

@@ -5,6 +5,7 @@ use std::{pin::Pin, time::Duration};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_session::{
+    audit::{AuditFilter, AuditStore, Entry, Record},
     event::{Cursor, Event, Feed},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     phase::{End, Stage},
@@ -17,7 +18,7 @@ use podling_session::{
 };
 
 use super::{
-    Engine, Store, beats,
+    Engine, Store, audit, beats,
     clock::{millis, timestamp},
     events, keys, leaders, leases, phases, runners, segments, sessions, sweep,
     tx::{Kind, Tx},
@@ -209,5 +210,22 @@ impl PrincipalStore for Store {
     async fn add_first_key(&self, id: &str, hash: [u8; 32], owner: &Owner, role: Role) -> Result<bool, StoreError> {
         let (id, owner) = (id.to_owned(), owner.clone());
         self.promise(async move |tx: &Tx<'_>| keys::add_first(tx, &id, hash, &owner, role).await).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Store {
+    async fn append(&self, entries: &[(Duration, Entry)]) -> Result<(), StoreError> {
+        let entries = entries.to_owned();
+        self.hint(async move |tx: &Tx<'_>| audit::append(tx, &entries).await).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter, after: Cursor, limit: u32) -> Result<Vec<Record>, StoreError> {
+        let filter = filter.clone();
+        self.look(async move |tx: &Tx<'_>| audit::list(tx, &filter, after, limit).await).await
+    }
+
+    async fn forget_audit(&self, keep: Duration) -> Result<u64, StoreError> {
+        self.run(Kind::Chore, async move |tx: &Tx<'_>| audit::forget(tx, keep).await).await
     }
 }

@@ -11,6 +11,7 @@ use podling_session::{
 use super::{
     clock::millis,
     error::Error,
+    listing::Listing,
     phases, quotas,
     row::{self, SESSION},
     runners,
@@ -143,33 +144,14 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Page, Error> {
     let (tenant, subject) = (Value::from(owner.tenant.as_str()), Value::from(&*owner.subject));
-    let mut listing = Listing { sql: format!("SELECT {SESSION} FROM sessions WHERE "), values: Vec::new() };
+    let mut listing = Listing::begin(format!("SELECT {SESSION} FROM sessions WHERE "));
     listing.add("tenant = ", tenant, "").add(" AND subject = ", subject, " AND deleted_at IS NULL");
-    if let Some(after) = after {
-        listing.add(" AND uid < ", after.into(), "");
-    }
-    if let Some(phase) = &filter.phase {
-        listing.add(" AND phase = ", phase.into(), "");
-    }
+    listing.add_if(" AND uid < ", after).add_if(" AND phase = ", filter.phase.as_ref());
     for (key, value) in &filter.labels {
         listing.add(LABELLED, key.into(), "").add(" AND label.value = ", value.into(), ")");
     }
     listing.add(" ORDER BY uid DESC LIMIT ", (i64::from(limit) + 1).into(), "");
     page(tx.all(&listing.sql, &listing.values, row::session).await?, limit)
-}
-
-/// A statement that grows.
-struct Listing<'a> {
-    sql: String,
-    values: Vec<Value<'a>>,
-}
-
-impl<'a> Listing<'a> {
-    fn add(&mut self, before: &str, value: Value<'a>, after: &str) -> &mut Self {
-        self.values.push(value);
-        self.sql.push_str(&format!("{before}${}{after}", self.values.len()));
-        self
-    }
 }
 
 /// One row more than the page holds was read, to know whether another page follows.

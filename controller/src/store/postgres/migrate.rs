@@ -14,7 +14,7 @@ use super::{OpenError, Settings, target::Target};
 use crate::store::error::{Error, NoAnswer};
 
 /// The schema, oldest first, and how each step is undone. What was once released is never edited.
-const MIGRATIONS: [(&str, &str, &str); 2] = [
+const MIGRATIONS: [(&str, &str, &str); 3] = [
     (
         "V1__sessions",
         include_str!("../../../migrations/postgres/V1__sessions.sql"),
@@ -24,6 +24,11 @@ const MIGRATIONS: [(&str, &str, &str); 2] = [
         "V2__data_dir",
         include_str!("../../../migrations/postgres/V2__data_dir.sql"),
         include_str!("../../../migrations/postgres/D2__data_dir.sql"),
+    ),
+    (
+        "V3__audit",
+        include_str!("../../../migrations/postgres/V3__audit.sql"),
+        include_str!("../../../migrations/postgres/D3__audit.sql"),
     ),
 ];
 

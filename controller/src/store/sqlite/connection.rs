@@ -13,10 +13,11 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::{error::Error, tx::Kind};
 
 /// The schema, oldest first. What was once released is never edited.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
     ("V2__warm_runners", include_str!("../../../migrations/sqlite/V2__warm_runners.sql")),
     ("V3__replicas", include_str!("../../../migrations/sqlite/V3__replicas.sql")),
+    ("V4__audit", include_str!("../../../migrations/sqlite/V4__audit.sql")),
 ];
 
 /// Nobody else writes to the file, but for a person with a shell: then a caller had better hear of it.

@@ -10,6 +10,7 @@ use std::{
 use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_controller::{
+    audit::Audit,
     beats,
     bundles::{BundleArgs, Bundles},
     clock::StoreClock,
@@ -229,6 +230,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),
+        audit: Arc::new(Audit::new(store.clone())),
         settings: Arc::new(settings()),
     }
 }

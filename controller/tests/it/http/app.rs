@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_controller::{
+    audit::Audit,
     bundles::{BundleArgs, Bundles},
     clock::StoreClock,
     core::{Core, Settings},
@@ -148,7 +149,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
     Core {
         sessions: store.clone(),
         system: store.clone(),
-        principals: store,
+        principals: store.clone(),
         signer: keys().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),
@@ -158,6 +159,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
         clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),
+        audit: Arc::new(Audit::new(store.clone())),
         settings: Arc::new(settings(base)),
     }
 }

@@ -1,5 +1,6 @@
 //! The contract of the stores: every rule is told once, and kept by each kind of store.
 
+mod auditing;
 mod creating;
 mod keys;
 mod living;
@@ -79,6 +80,9 @@ macro_rules! contract {
             pooling::what_was_refused_claims_nothing,
             pooling::a_session_is_parted_once_from_a_runner_that_did_not_begin_and_launched_anew,
             pooling::a_session_that_began_or_ended_keeps_its_runner,
+            auditing::entries_are_told_in_order_and_page_by_page,
+            auditing::what_is_asked_for_is_found_and_nothing_else,
+            auditing::an_entry_outlives_its_session_until_it_is_old,
             keys::the_first_key_is_added_once,
         }
     };

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-pub(crate) use podling_session::store::{PrincipalStore, SessionStore, SystemStore};
+pub(crate) use podling_session::{
+    audit::AuditStore,
+    store::{PrincipalStore, SessionStore, SystemStore},
+};
 use podling_session::{
     id::{Incarnation, RunnerId, SessionId, Uid},
     phase::{End, EndReason, Phase},
@@ -19,7 +22,7 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// One fresh store of some kind. Dropping it removes what it is made of.
 pub(crate) trait World: Send + Sync {
-    type Store: SessionStore + SystemStore + PrincipalStore + 'static;
+    type Store: SessionStore + SystemStore + PrincipalStore + AuditStore + 'static;
 
     fn store(&self) -> &Arc<Self::Store>;
 
