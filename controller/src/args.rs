@@ -13,7 +13,7 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::bundles::BundleArgs;
+use crate::{bundles::BundleArgs, sign::args::SigningArgs};
 
 /// Each holds a process, a sandbox and some megabytes.
 const MAX_WARM_RUNNERS: i64 = 256;
@@ -27,6 +27,8 @@ pub struct ControllerArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub quotas: QuotaArgs,
+    #[command(flatten)]
+    pub signing: SigningArgs,
     #[command(flatten)]
     pub bundles: BundleArgs,
     #[command(flatten)]

@@ -21,6 +21,7 @@ use anyhow::{Context, anyhow, ensure};
 use metrics_exporter_prometheus::PrometheusHandle;
 use podling_daemon::{health::Serving, redis::Redis, service_key::ServiceKeys, telemetry};
 use podling_proto::channel::Route;
+use podling_session::sign::Signer;
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -43,7 +44,7 @@ use crate::{
     pool::Pool,
     reaper,
     seal::Seal,
-    sign::KeyRing,
+    sign::{KeyRing, rotation},
     store::Store,
     work,
 };
@@ -114,12 +115,13 @@ impl Controller {
         let program = runner_program(&data, runner, control, &args, &socket);
         let launcher = Arc::new(LocalLauncher::start(data.root(), program).context("runners cannot be launched")?);
         let limiter = Limiter::from(redis);
+        let (rotate_every, key_lead) = (args.signing.rotate_keys_every, args.signing.key_lead);
         let clock = StoreClock::of(store.as_ref()).await.context("the store's clock cannot be looked at")?;
         let core = Core {
             sessions: store.clone(),
             system: store.clone(),
             principals: store.clone(),
-            signer: Arc::new(signer),
+            signer,
             limiter: limiter.seam(),
             launcher: launcher.clone(),
             seal: Arc::new(seal),
@@ -140,6 +142,7 @@ impl Controller {
         tasks.spawn(ending(audit::run(core.audit.clone(), keep_audit, stop.clone())));
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
         tasks.spawn(ending(clock::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(rotation::run(core.clone(), rotate_every, key_lead, stop.clone())));
         tasks.spawn(ending(telemetry::tend(metrics.clone(), stop.clone())));
         tasks.spawn(ending(bundles::run_prune(core.clone(), stop.clone())));
         let (filling, filled) = (stop.clone(), Arc::clone(&pool));
@@ -203,7 +206,7 @@ async fn ending(part: impl Future<Output = ()>) -> anyhow::Result<()> {
 struct Ground {
     data: DataDir,
     seal: Seal,
-    signer: KeyRing,
+    signer: Arc<dyn Signer>,
     store: Arc<Store>,
     listeners: Listeners,
 }
@@ -216,7 +219,7 @@ async fn prepare(
 ) -> anyhow::Result<Ground> {
     let (data, _turn) = DataDir::claim(data_dir, &database.sharing()).await?;
     let seal = Seal::new(&data.root_key()?); // Half a kilobyte from a local disk, once.
-    let signer = KeyRing::open(data.signing_keys()).await.context("the signing keys cannot be used")?;
+    let signer = signer(&data, args).await.context("the signing keys cannot be used")?;
     let store = database.open(&data).await?;
     let key_file = args.access.bootstrap_key_file.clone().unwrap_or_else(|| data.root().join("operator.key"));
     if bootstrap_key(store.as_ref(), &seal, &key_file).await? {
@@ -224,6 +227,12 @@ async fn prepare(
     }
     let listeners = Listeners::bind(&data, control).await?;
     Ok(Ground { data, seal, signer, store, listeners })
+}
+
+async fn signer(data: &DataDir, args: &ControllerArgs) -> anyhow::Result<Arc<dyn Signer>> {
+    let schedule = args.signing.schedule(args.access.token_life);
+    let ring = KeyRing::open(data.signing_keys(), schedule).await.map_err(anyhow::Error::from_boxed)?;
+    Ok(Arc::new(ring))
 }
 
 fn runner_program(

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
-use podling_daemon::{http as server, process, redis::RedisArgs, service_key::ServiceKeys, shutdown, telemetry};
+use podling_daemon::{http as server, process, redis::RedisArgs, service_key::ServiceKeys, telemetry};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -13,6 +13,7 @@ use crate::{
     args::ControllerArgs,
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
+    sign::rotation,
     store::postgres::args::PostgresArgs,
 };
 
@@ -98,8 +99,9 @@ pub async fn run(args: Args, own_runner: RunnerBinary) -> anyhow::Result<()> {
     servers.spawn(server::serve(listener, api, stop.clone()));
     servers.spawn(Arc::clone(&key_file).run(stop.clone()));
     process::announce("podling controller", bound)?;
+    let core = controller.core().clone();
     let outcome = tokio::select! {
-        ended = shutdown::terminated() => ended.context("signals cannot be listened for"),
+        ended = rotation::until_terminated(&core) => ended.context("signals cannot be listened for"),
         error = controller.failed() => Err(error),
     };
     info!("shutting down");

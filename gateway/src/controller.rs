@@ -5,7 +5,7 @@ use std::time::Duration;
 use podling_daemon::service_key::ServiceKeys;
 use podling_proto::{
     channel::Route,
-    control::{AdmitRequest, AdmitResponse, GetKeysRequest, gateways_client::GatewaysClient},
+    control::{AdmitRequest, AdmitResponse, GetKeysRequest, GetKeysResponse, gateways_client::GatewaysClient},
 };
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
@@ -57,12 +57,12 @@ impl Controller {
         answered.await.unwrap_or_else(|_| Err(Status::unavailable("no answer in time")))
     }
 
-    /// The JWK set as JSON.
-    pub(crate) async fn keys(&self) -> Result<String, Status> {
+    /// The keys of session tokens, and how long they may be kept.
+    pub(crate) async fn keys(&self) -> Result<GetKeysResponse, Status> {
         let mut client = GatewaysClient::new(self.channel.clone());
         let answered = timeout(ANSWER_TIMEOUT, client.get_keys(self.authorized(GetKeysRequest {})));
         let response = answered.await.map_err(|_| Status::unavailable("no answer in time"))??;
-        Ok(response.into_inner().jwks)
+        Ok(response.into_inner())
     }
 }
 

@@ -1,5 +1,6 @@
-//! The public keys of session tokens, cached. An unknown key causes one fetch for all who wait for it, and at most one
-//! a second, so strangers with made-up tokens cost the controller nothing.
+//! The public keys of session tokens, cached. They are fetched anew when the controller's time for them has passed, behind
+//! the viewer that noticed: a key that is to sign is here before its first token. An unknown key causes one fetch for all
+//! who wait for it, and at most one a second, so strangers with made-up tokens cost the controller nothing.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,6 +13,7 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use jsonwebtoken::jwk::JwkSet;
+use podling_proto::control::GetKeysResponse;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
@@ -27,8 +29,14 @@ type Fetch = Shared<BoxFuture<'static, Result<Arc<JwkSet>, NoKeys>>>;
 
 pub(crate) struct Keys {
     controller: Controller,
-    known: Arc<ArcSwapOption<JwkSet>>,
+    known: Arc<ArcSwapOption<Known>>,
     last: Mutex<Option<Last>>,
+}
+
+struct Known {
+    keys: Arc<JwkSet>,
+    /// From then on there may be a newer set.
+    stale_at: Option<Instant>,
 }
 
 struct Last {
@@ -43,10 +51,11 @@ impl Keys {
 
     /// What is known, or the first fetch.
     pub(crate) async fn known(&self) -> Result<Arc<JwkSet>, NoKeys> {
-        match self.known.load_full() {
-            Some(keys) => Ok(keys),
-            None => self.fresh().await,
+        let Some(known) = self.known.load_full() else { return self.fresh().await };
+        if known.stale_at.is_some_and(|stale_at| stale_at <= Instant::now()) {
+            self.controller.leftovers.spawn(self.fetch()); // It has a deadline of its own.
         }
+        Ok(Arc::clone(&known.keys))
     }
 
     /// A set fetched from now on, or by the fetch that is under way.
@@ -69,18 +78,20 @@ impl Keys {
 
 async fn fetch(
     controller: Controller,
-    known: Arc<ArcSwapOption<JwkSet>>,
+    known: Arc<ArcSwapOption<Known>>,
     begins: Instant,
 ) -> Result<Arc<JwkSet>, NoKeys> {
     sleep_until(begins).await;
-    let text = controller.keys().await.map_err(|status| {
+    let GetKeysResponse { jwks, life_millis } = controller.keys().await.map_err(|status| {
         warn!(code = ?status.code(), "fetching the keys of session tokens failed");
         NoKeys
     })?;
-    let keys = serde_json::from_str(&text).map(Arc::new).map_err(|error| {
+    let keys: Arc<JwkSet> = serde_json::from_str(&jwks).map(Arc::new).map_err(|error| {
         warn!(%error, "the keys of session tokens cannot be read");
         NoKeys
     })?;
-    known.store(Some(Arc::clone(&keys)));
+    let life = (life_millis > 0).then(|| Duration::from_millis(life_millis));
+    let stale_at = life.and_then(|life| begins.checked_add(life));
+    known.store(Some(Arc::new(Known { keys: Arc::clone(&keys), stale_at })));
     Ok(keys)
 }

@@ -9,6 +9,7 @@ pub mod forward;
 pub mod id;
 mod names;
 pub mod principal;
+pub mod quota;
 pub mod size;
 pub mod source;
 pub mod spec;

@@ -50,6 +50,11 @@ pub struct Limits {
     pub pids: u32,
 }
 
+impl Limits {
+    /// The least that a session may ask for.
+    pub const LEAST: Limits = Limits { cpu_millis: 100, memory_bytes: 16 << 20, disk_bytes: 1 << 20, pids: 16 };
+}
+
 impl Default for Limits {
     fn default() -> Limits {
         Limits { cpu_millis: 1_000, memory_bytes: 1 << 30, disk_bytes: 2 << 30, pids: 512 }
@@ -263,13 +268,20 @@ fn limits(
     pids: &Option<u64>,
     policy: &Policy,
 ) -> Result<Limits, InvalidField> {
-    let (default, max) = (policy.default_limits, policy.max_limits);
-    let cpu = within("limits.cpu_millis", *cpu, default.cpu_millis.into(), 100, max.cpu_millis.into())?;
-    let pids = within("limits.pids", *pids, default.pids.into(), 16, max.pids.into())?;
+    let (default, least, max) = (policy.default_limits, Limits::LEAST, policy.max_limits);
+    let cpu =
+        within("limits.cpu_millis", *cpu, default.cpu_millis.into(), least.cpu_millis.into(), max.cpu_millis.into())?;
+    let pids = within("limits.pids", *pids, default.pids.into(), least.pids.into(), max.pids.into())?;
     Ok(Limits {
         cpu_millis: u32::try_from(cpu).unwrap_or(max.cpu_millis),
-        memory_bytes: within("limits.memory_bytes", *memory, default.memory_bytes, 16 << 20, max.memory_bytes)?,
-        disk_bytes: within("limits.disk_bytes", *disk, default.disk_bytes, 1 << 20, max.disk_bytes)?,
+        memory_bytes: within(
+            "limits.memory_bytes",
+            *memory,
+            default.memory_bytes,
+            least.memory_bytes,
+            max.memory_bytes,
+        )?,
+        disk_bytes: within("limits.disk_bytes", *disk, default.disk_bytes, least.disk_bytes, max.disk_bytes)?,
         pids: u32::try_from(pids).unwrap_or(max.pids),
     })
 }

@@ -17,12 +17,12 @@ use podling_controller::{
     args::{ControllerArgs, IsolationMode},
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
+    sign::rotation,
     store::postgres::args::PostgresArgs,
 };
 use podling_daemon::{
     redis::RedisArgs,
     service_key::ServiceKeys,
-    shutdown,
     telemetry::{self, LogArgs},
 };
 use podling_gateway::{Gateway, Limits, replay_memory::MemoryReplayGuard, service::forget};
@@ -166,8 +166,9 @@ async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
     announce(&url, bound)?;
     let keyless = controller.core().settings.local_owner && bound.ip().is_loopback();
     let api = Api { url: format!("http://{bound}"), key_file: (!keyless).then_some(key_file) };
+    let core = controller.core().clone();
     let outcome = tokio::select! {
-        ended = shutdown::terminated() => ended.context("signals cannot be listened for"),
+        ended = rotation::until_terminated(&core) => ended.context("signals cannot be listened for"),
         error = controller.failed() => Err(error),
         failed = showing(demo, &api, &surroundings) => Err(failed),
     };

@@ -15,11 +15,11 @@ use podling_session::{
     id::Uid,
     phase::Stage,
     session::{Release, Session},
-    token::{self, Expected, Scope},
+    token::{self, Claims, Expected, Scope, TokenError},
 };
 use tokio::time::Instant;
 use tonic::Status;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::error::Error;
 use crate::{
@@ -71,7 +71,7 @@ async fn check(core: &Core, session: &Session, key: &SessionKey, request: AdmitR
         Capability::SessionToken(text) => {
             let now = core.system.ping().await?;
             let expected = Expected { issuer: &core.settings.issuer, session: session.uid, now, slack: Duration::ZERO };
-            let claims = token::verify(&text, &core.signer.keys(), &expected).map_err(refused)?;
+            let claims = verify(core, &text, &expected).await.map_err(refused)?;
             if claims.tid != session.owner.tenant.as_str() {
                 return Err(Error::Token);
             }
@@ -85,7 +85,20 @@ async fn check(core: &Core, session: &Session, key: &SessionKey, request: AdmitR
     }
 }
 
-fn refused(why: token::TokenError) -> Error {
+/// Another controller may have signed with a key that we have not seen yet.
+async fn verify(core: &Core, text: &str, expected: &Expected<'_>) -> Result<Claims, TokenError> {
+    match token::verify(text, &core.signer.keys(), expected) {
+        Err(TokenError::UnknownKey) => {
+            if let Err(error) = core.signer.refresh().await {
+                warn!(error = &error as &dyn std::error::Error, "the signing keys could not be looked at");
+            }
+            token::verify(text, &core.signer.keys(), expected)
+        }
+        verified => verified,
+    }
+}
+
+fn refused(why: TokenError) -> Error {
     debug!(%why, "a session token was refused"); // Callers learn only that it was.
     Error::Token
 }

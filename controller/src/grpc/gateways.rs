@@ -4,6 +4,7 @@ use futures_util::stream::BoxStream;
 use podling_proto::control::{AdmitRequest, AdmitResponse, GetKeysRequest, GetKeysResponse, gateways_server::Gateways};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
+use tracing::warn;
 
 use super::admit;
 use crate::{core::Core, drain};
@@ -23,7 +24,13 @@ impl Gateways for GatewaysDoor {
     }
 
     async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
-        let jwks = serde_json::to_string(&self.core.signer.keys()).expect("public keys always serialize");
-        Ok(Response::new(GetKeysResponse { jwks }))
+        let signer = &self.core.signer;
+        // Whoever asks may have seen a key of another controller's.
+        if let Err(error) = signer.refresh().await {
+            warn!(error = &error as &dyn std::error::Error, "the signing keys could not be looked at");
+        }
+        let jwks = serde_json::to_string(&*signer.keys()).expect("public keys always serialize");
+        let life_millis = u64::try_from(signer.keys_life().as_millis()).unwrap_or(u64::MAX);
+        Ok(Response::new(GetKeysResponse { jwks, life_millis }))
     }
 }

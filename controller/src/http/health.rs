@@ -8,7 +8,6 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use jsonwebtoken::jwk::JwkSet;
 use podling_session::limit::Rate;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -19,8 +18,6 @@ use crate::core::Core;
 
 /// A dependency that answers later than this is as good as down.
 const PROBE_TIME: Duration = Duration::from_secs(2);
-/// How long others may keep the public keys. A key is published at least as long before it signs.
-const KEYS_LIFE: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// Whether the controller can do its work.
 #[derive(Serialize, ToSchema)]
@@ -120,8 +117,9 @@ pub(super) async fn metrics(State(door): State<Arc<Door>>, _: Caller) -> Respons
     responses((status = 200, description = "All keys whose tokens may still live", body = KeySet)),
 )]
 pub(super) async fn jwks(State(door): State<Arc<Door>>) -> Result<Response, Refusal> {
-    let keys: JwkSet = door.core.signer.keys();
-    Ok(([(header::CACHE_CONTROL, KEYS_LIFE)], Json(keys)).into_response())
+    let signer = &door.core.signer;
+    let life = HeaderValue::try_from(format!("public, max-age={}", signer.keys_life().as_secs())).expect("digits");
+    Ok(([(header::CACHE_CONTROL, life)], Json(&*signer.keys())).into_response())
 }
 
 async fn store_answers(core: &Core) -> bool {

@@ -1,9 +1,12 @@
-//! Signing keys in a directory: `00000001.pem`, `00000002.pem`, … The last signs; the tokens of all of them still verify,
-//! so that a key is rotated by adding a file and, when its last token has expired, removing the one before.
+//! Signing keys in a directory: `00000001-1795315200000.pem`, `00000002-1795401600000.pem`, … Each is named by its number
+//! and by when it was made, in milliseconds since the epoch; a name without a time says that it was long ago.
+//!
+//! Controllers that share the directory share the ring. One at a time makes a key, under the directory's lock; all see it
+//! whole or not at all.
 
 use std::{
     ffi::OsStr,
-    fs::{DirBuilder, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -15,16 +18,21 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{RSA_PKCS1_SHA256, RsaKeyPair},
 };
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use jsonwebtoken::{
     Algorithm, EncodingKey,
     errors::ErrorKind,
-    jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
+    jwk::{Jwk, PublicKeyUse, ThumbprintHash},
 };
-use podling_session::{limit::Unavailable, sign::Signer, token::Claims};
 use rsa::{
     RsaPrivateKey,
     pkcs8::{EncodePrivateKey, LineEnding},
+};
+use rustix::fs::{FlockOperation, flock};
+
+use super::{
+    ring::{BoxError, Keeper, Key, Keys, Ring},
+    schedule::Schedule,
 };
 
 /// RS256 wants 2048 bits at least (RFC 7518, 3.3); more would only make every signature dearer.
@@ -40,115 +48,148 @@ pub enum KeyFileError {
     Exposed(PathBuf),
     #[error("{} holds no RSA key in PKCS#8 PEM", .0.display())]
     NotAKey(PathBuf, #[source] jsonwebtoken::errors::Error),
+    #[error("{} must be named by its number and by when it was made, such as 00000001-1795315200000.pem", .0.display())]
+    NotAName(PathBuf),
     #[error("no signing key could be made")]
     Generate(#[source] rsa::pkcs8::Error),
 }
 
-/// The keys of a directory, read once.
-pub struct KeyRing {
-    signing: Arc<SigningKey>,
-    public: JwkSet,
+/// The directory of a ring.
+pub struct KeyFiles {
+    directory: Arc<Path>,
 }
 
-struct SigningKey {
-    /// The first part of every token of this key.
-    header: String,
+/// A key that was read.
+pub struct FileKey {
+    place: Place,
     /// Kept whole: to read and check it takes longer than to sign with it.
     pair: RsaKeyPair,
 }
 
-impl SigningKey {
-    /// A compact JWS (RFC 7515, 3.1).
-    fn sign(&self, claims: &Claims) -> Result<String, BoxError> {
-        let payload = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims)?);
-        let mut token = format!("{}.{payload}", self.header);
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)?;
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Ok(token)
-    }
+/// What a file's name says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    number: u64,
+    made_at: Timestamp,
+    path: PathBuf,
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// The ring of the keys in a directory.
+pub type KeyRing = Ring<KeyFiles>;
 
 impl KeyRing {
     /// Reads the keys, and makes the first one where there is none.
-    pub async fn open(directory: PathBuf) -> Result<KeyRing, KeyFileError> {
-        let opened = tokio::task::spawn_blocking(move || open(&directory)).await;
-        opened.expect("reading and making keys does not panic")
+    ///
+    /// # Errors
+    /// When a key cannot be read or made, or others could have read it.
+    pub async fn open(directory: PathBuf, schedule: Schedule) -> Result<KeyRing, BoxError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        made.map_err(|error| KeyFileError::File(directory.clone(), error))?;
+        Ring::of(KeyFiles { directory: directory.into() }, schedule).await
     }
 }
 
 #[async_trait]
-impl Signer for KeyRing {
-    async fn sign(&self, claims: &Claims) -> Result<String, Unavailable> {
-        let (key, claims) = (self.signing.clone(), claims.clone());
+impl Keeper for KeyFiles {
+    type Handle = FileKey;
+
+    async fn list(&self, known: &Keys<FileKey>) -> Result<Keys<FileKey>, BoxError> {
+        let (directory, known) = (Arc::clone(&self.directory), known.clone());
+        blocking(move || list(&directory, &known)).await
+    }
+
+    async fn make(&self, known: &Keys<FileKey>) -> Result<(), BoxError> {
+        let directory = Arc::clone(&self.directory);
+        let last = known.last().map_or(0, |key| key.handle.place.number);
+        blocking(move || make(&directory, last)).await
+    }
+
+    async fn sign(&self, key: Arc<Key<FileKey>>, message: String) -> Result<Vec<u8>, BoxError> {
         // 0.2 ms of arithmetic, which would hold up everything else on its thread.
-        let signed = tokio::task::spawn_blocking(move || key.sign(&claims)).await;
-        signed.map_err(|error| Unavailable(error.into()))?.map_err(Unavailable)
+        blocking(move || {
+            let pair = &key.handle.pair;
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)?;
+            Ok::<_, aws_lc_rs::error::Unspecified>(signature)
+        })
+        .await
     }
 
-    fn keys(&self) -> JwkSet {
-        self.public.clone()
+    async fn forget(&self, key: &Key<FileKey>) -> Result<(), BoxError> {
+        let path = key.handle.place.path.clone();
+        blocking(move || match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(KeyFileError::File(path, error)),
+            _ => Ok(()),
+        })
+        .await
     }
 }
 
-fn open(directory: &Path) -> Result<KeyRing, KeyFileError> {
-    let failed = |error| KeyFileError::File(directory.to_owned(), error);
-    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let mut files = key_files(directory).map_err(failed)?;
-    if files.is_empty() {
-        let first = directory.join("00000001.pem");
-        make(&first)?;
-        files.push(first);
-    }
-    let mut keys = files.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
-    let public = JwkSet { keys: keys.iter().map(|(_, jwk)| jwk.clone()).collect() };
-    let (pair, jwk) = keys.pop().expect("there is one key at least");
-    let header = serde_json::json!({ "typ": "JWT", "alg": "RS256", "kid": jwk.common.key_id });
-    let header = URL_SAFE_NO_PAD.encode(header.to_string());
-    Ok(KeyRing { signing: Arc::new(SigningKey { header, pair }), public })
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, BoxError>
+where
+    T: Send + 'static,
+    E: Into<BoxError> + Send + 'static,
+{
+    let done = tokio::task::spawn_blocking(work).await.map_err(BoxError::from)?;
+    done.map_err(Into::into)
 }
 
-fn key_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in directory.read_dir()? {
-        let path = entry?.path();
-        if path.extension() == Some(OsStr::new("pem")) {
-            files.push(path);
+fn list(directory: &Path, known: &Keys<FileKey>) -> Result<Keys<FileKey>, KeyFileError> {
+    let mut keys = Keys::new();
+    for place in places(directory)? {
+        match known.iter().find(|key| key.handle.place == place) {
+            Some(key) => keys.push(Arc::clone(key)),
+            None => keys.extend(read(place)?.map(Arc::new)),
         }
     }
-    files.sort();
-    Ok(files)
+    Ok(keys)
 }
 
-/// Writes a new key aside and links it into place: whoever looks sees a whole key or none, and of two makers one wins.
-fn make(path: &Path) -> Result<(), KeyFileError> {
-    let failed = |error| KeyFileError::File(path.to_owned(), error);
-    let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(|_| rsa::pkcs8::Error::KeyMalformed);
-    let pem = key.and_then(|key| key.to_pkcs8_pem(LineEnding::LF)).map_err(KeyFileError::Generate)?;
-    let aside = path.with_extension(format!("{:016x}", rand::random::<u64>()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).map_err(failed)?;
-    file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
-    let linked = std::fs::hard_link(&aside, path);
-    std::fs::remove_file(&aside).map_err(failed)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed(error)),
-        _ => Ok(()),
+fn places(directory: &Path) -> Result<Vec<Place>, KeyFileError> {
+    let failed = |error| KeyFileError::File(directory.to_owned(), error);
+    let mut places = Vec::new();
+    for entry in directory.read_dir().map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension() == Some(OsStr::new("pem")) {
+            places.push(Place::of(&path).ok_or(KeyFileError::NotAName(path))?);
+        }
+    }
+    places.sort();
+    Ok(places)
+}
+
+impl Place {
+    fn of(path: &Path) -> Option<Place> {
+        let stem = path.file_stem()?.to_str()?;
+        let (number, made_at) = match stem.split_once('-') {
+            Some((number, millis)) => (number, Timestamp::from_millisecond(millis.parse().ok()?).ok()?),
+            None => (stem, Timestamp::UNIX_EPOCH),
+        };
+        Some(Place { number: number.parse().ok()?, made_at, path: path.to_owned() })
+    }
+
+    fn new(directory: &Path, number: u64, made_at: Timestamp) -> Place {
+        let path = directory.join(format!("{number:08}-{}.pem", made_at.as_millisecond()));
+        Place { number, made_at, path }
     }
 }
 
-fn read(path: &Path) -> Result<(RsaKeyPair, Jwk), KeyFileError> {
-    let failed = |error| KeyFileError::File(path.to_owned(), error);
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path).map_err(failed)?;
+/// One that another controller has just removed is no key any more.
+fn read(place: Place) -> Result<Option<Key<FileKey>>, KeyFileError> {
+    let path = &place.path;
+    let failed = |error| KeyFileError::File(path.clone(), error);
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
     let about = file.metadata().map_err(failed)?;
     if !about.is_file() || about.mode() & 0o077 != 0 {
-        return Err(KeyFileError::Exposed(path.to_owned()));
+        return Err(KeyFileError::Exposed(path.clone()));
     }
     let mut pem = Vec::new();
     file.take(MAX_FILE_BYTES).read_to_end(&mut pem).map_err(failed)?;
-    parse(&pem).map_err(|error| KeyFileError::NotAKey(path.to_owned(), error))
+    let (pair, jwk) = parse(&pem).map_err(|error| KeyFileError::NotAKey(path.clone(), error))?;
+    Ok(Some(Key { made_at: place.made_at, jwk, handle: FileKey { place, pair } }))
 }
 
 /// The key and its public half, named by its RFC 7638 thumbprint.
@@ -162,59 +203,35 @@ fn parse(pem: &[u8]) -> Result<(RsaKeyPair, Jwk), jsonwebtoken::errors::Error> {
     Ok((pair, jwk))
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{os::unix::fs::PermissionsExt, time::Duration};
-
-    use jiff::Timestamp;
-    use podling_session::{
-        id::{TokenId, Uid},
-        token::{AUDIENCE, Expected, Scope, verify},
-    };
-
-    use super::*;
-
-    fn claims(session: Uid) -> Claims {
-        Claims {
-            iss: "podling".into(),
-            aud: AUDIENCE.into(),
-            sub: "owner".into(),
-            sid: session,
-            tid: "local:user:owner".into(),
-            jti: TokenId::new(),
-            iat: 1_000,
-            exp: 1_300,
-            scope: Scope::ReadWrite,
-        }
+/// Makes the key behind number `last`, unless there is one already. It is made before the lock is taken, as that takes
+/// longest, and named by the time when it can be seen.
+fn make(directory: &Path, last: u64) -> Result<(), KeyFileError> {
+    let failed = |error| KeyFileError::File(directory.to_owned(), error);
+    let pem = generate()?;
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(directory.join("lock"));
+    let lock = lock.map_err(failed)?;
+    // Held for a file's writing; the kernel releases it however its holder ends.
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| failed(error.into()))?;
+    if places(directory)?.last().is_some_and(|place| place.number > last) {
+        return Ok(());
     }
-
-    #[tokio::test]
-    async fn the_last_key_signs_and_tokens_of_every_key_verify() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let ring = KeyRing::open(directory.path().join("keys")).await.expect("a new ring");
-        let again = KeyRing::open(directory.path().join("keys")).await.expect("the same ring");
-        assert_eq!(ring.keys(), again.keys());
-        let session = Uid::new();
-        let old = ring.sign(&claims(session)).await.expect("a token");
-
-        make(&directory.path().join("keys/00000002.pem")).expect("a second key");
-        let rotated = KeyRing::open(directory.path().join("keys")).await.expect("both keys");
-        let new = rotated.sign(&claims(session)).await.expect("a token");
-        let now = Timestamp::from_second(1_100).expect("a small second");
-        let expected = Expected { issuer: "podling", session, now, slack: Duration::ZERO };
-        assert!(verify(&old, &rotated.keys(), &expected).is_ok());
-        assert!(verify(&new, &rotated.keys(), &expected).is_ok());
-        assert!(verify(&new, &ring.keys(), &expected).is_err());
-    }
-
-    #[tokio::test]
-    async fn a_key_that_others_can_read_is_refused() {
-        let directory = tempfile::tempdir().expect("a directory");
-        drop(KeyRing::open(directory.path().to_owned()).await.expect("a new ring"));
-        let file = directory.path().join("00000001.pem");
-        assert_eq!(file.metadata().expect("the key").mode() & 0o777, 0o600);
-        assert_eq!(directory.path().read_dir().expect("the directory").count(), 1, "nothing is left aside");
-        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o640)).expect("another mode");
-        assert!(matches!(KeyRing::open(directory.path().to_owned()).await, Err(KeyFileError::Exposed(_))));
-    }
+    write(&Place::new(directory, last + 1, Timestamp::now()).path, pem.as_bytes()).map_err(failed)
 }
+
+fn generate() -> Result<rsa::pkcs8::der::zeroize::Zeroizing<String>, KeyFileError> {
+    let key = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(|_| rsa::pkcs8::Error::KeyMalformed);
+    key.and_then(|key| key.to_pkcs8_pem(LineEnding::LF)).map_err(KeyFileError::Generate)
+}
+
+/// Written aside and moved into place: whoever looks sees a whole key or none.
+fn write(path: &Path, pem: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension(format!("{:016x}", rand::random::<u64>()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    file.write_all(pem)?;
+    file.sync_all()?;
+    std::fs::rename(&aside, path)?;
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests;

@@ -136,7 +136,7 @@ impl Gateways for ControllerDouble {
         if let Some(Code::Internal) = *self.refuse.lock().expect("no panic") {
             return Err(Status::internal("switched"));
         }
-        Ok(Response::new(GetKeysResponse { jwks: self.jwks.lock().expect("no panic").clone() }))
+        Ok(Response::new(GetKeysResponse { jwks: self.jwks.lock().expect("no panic").clone(), life_millis: 0 }))
     }
 }
 

@@ -19,7 +19,7 @@ use podling_controller::{
     limit::MemoryRateLimiter,
     logs::Logs,
     seal::Seal,
-    sign::KeyRing,
+    sign::{KeyRing, schedule::Schedule},
     store::{Store, sqlite},
 };
 use podling_proto::{
@@ -257,12 +257,13 @@ fn settings() -> Settings {
 
 /// Making an RSA key takes longer than most tests: all share one.
 async fn signer() -> Arc<dyn Signer> {
-    static KEYS: OnceCell<Arc<KeyRing>> = OnceCell::const_new();
+    static KEYS: OnceCell<(Arc<KeyRing>, TempDir)> = OnceCell::const_new();
     let make = || async {
         let directory = tempfile::tempdir().expect("a directory");
-        Arc::new(KeyRing::open(directory.path().join("keys")).await.expect("a key"))
+        let schedule = Schedule { lead: Duration::from_secs(300), token_life: Duration::from_secs(300) };
+        (Arc::new(KeyRing::open(directory.path().join("keys"), schedule).await.expect("a key")), directory)
     };
-    KEYS.get_or_init(make).await.clone()
+    KEYS.get_or_init(make).await.0.clone()
 }
 
 fn variables() -> BTreeMap<String, String> {

@@ -21,7 +21,7 @@ use podling_controller::{
     limit::MemoryRateLimiter,
     logs::Logs,
     seal::Seal,
-    sign::KeyRing,
+    sign::{KeyRing, schedule::Schedule},
     store::{Store, sqlite},
 };
 use podling_daemon::{health::Serving, telemetry::record_metrics};
@@ -193,7 +193,8 @@ async fn keys() -> Arc<KeyRing> {
     static RING: OnceCell<(Arc<KeyRing>, TempDir)> = OnceCell::const_new();
     let make = || async {
         let directory = tempfile::tempdir().expect("a directory");
-        (Arc::new(KeyRing::open(directory.path().join("keys")).await.expect("a new ring")), directory)
+        let schedule = Schedule { lead: Duration::from_secs(300), token_life: Duration::from_secs(300) };
+        (Arc::new(KeyRing::open(directory.path().join("keys"), schedule).await.expect("a new ring")), directory)
     };
     RING.get_or_init(make).await.0.clone()
 }

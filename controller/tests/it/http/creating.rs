@@ -54,7 +54,7 @@ async fn a_token_is_rs256_by_a_published_key_and_for_its_session_only() {
     let session = app.create(&command()).await;
     let token = session["token"].as_str().expect("a token");
     let response = send(app.bare(Method::GET, "/.well-known/jwks.json")).await;
-    assert_eq!(header(&response, "cache-control").as_deref(), Some("public, max-age=300"));
+    assert_eq!(header(&response, "cache-control").as_deref(), Some("public, max-age=100"));
     let keys: Value = response.json().await.expect("JSON");
     let key = &keys["keys"][0];
     assert_eq!((&key["kty"], &key["alg"], &key["use"]), (&json!("RSA"), &json!("RS256"), &json!("sig")));

@@ -1,13 +1,13 @@
 //! How often and how much, and what happens when that cannot be told.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jsonwebtoken::jwk::JwkSet;
 use podling_controller::core::Settings;
 use podling_session::{
     limit::{Decision, Rate, RateLimiter, Unavailable},
-    sign::Signer,
+    sign::{NextKey, Signer},
     token::Claims,
 };
 use reqwest::Method;
@@ -98,7 +98,23 @@ impl Signer for Down {
         down()
     }
 
-    fn keys(&self) -> JwkSet {
-        JwkSet { keys: vec![] }
+    fn keys(&self) -> Arc<JwkSet> {
+        Arc::new(JwkSet { keys: vec![] })
+    }
+
+    fn keys_life(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn refresh(&self) -> Result<(), Unavailable> {
+        down()
+    }
+
+    async fn rotate(&self) -> Result<NextKey, Unavailable> {
+        down()
+    }
+
+    fn newest_made_at(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
     }
 }
