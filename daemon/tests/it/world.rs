@@ -140,6 +140,6 @@ impl Gateways for Named {
     }
 
     async fn get_keys(&self, _: Request<GetKeysRequest>) -> Result<Response<GetKeysResponse>, Status> {
-        Ok(Response::new(GetKeysResponse { jwks: self.0.to_owned() }))
+        Ok(Response::new(GetKeysResponse { jwks: self.0.to_owned(), life_millis: 0 }))
     }
 }
