@@ -175,6 +175,12 @@ impl Podling {
         self.home.path().join("podling.log")
     }
 
+    /// The first API key, an operator's.
+    pub fn operator_key(&self) -> String {
+        let key = std::fs::read_to_string(self.data_dir().join("operator.key")).expect("the first start wrote it");
+        key.trim().to_owned()
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_file()).unwrap_or_default()

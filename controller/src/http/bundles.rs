@@ -39,6 +39,7 @@ const PIECE_TIME: Duration = Duration::from_secs(20);
 #[serde(deny_unknown_fields)]
 pub(super) struct Announcement {
     /// Of the packed folder, a `.tar.zst`: 64 hexadecimal digits.
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
     sha256: String,
     /// The size of the packed folder.
     bytes: u64,
@@ -100,7 +101,7 @@ pub(super) async fn announce(
 /// How far an upload has come: it goes on at Upload-Offset. Upload-Length is there once it is whole.
 #[utoipa::path(
     head, path = "/api/bundles/{sha256}", operation_id = "getBundleProgress", tag = "bundles",
-    params(("sha256" = String, Path, description = "64 hexadecimal digits")),
+    params(("sha256" = String, Path, description = "64 hexadecimal digits", pattern = "^[0-9A-Fa-f]{64}$")),
     responses(
         (status = 200, description = "So much is there", headers(
             ("Upload-Offset" = u64, description = "How many bytes are there"),
@@ -129,7 +130,7 @@ pub(super) async fn progress(
 #[utoipa::path(
     patch, path = "/api/bundles/{sha256}", operation_id = "uploadBundle", tag = "bundles",
     params(
-        ("sha256" = String, Path, description = "64 hexadecimal digits"),
+        ("sha256" = String, Path, description = "64 hexadecimal digits", pattern = "^[0-9A-Fa-f]{64}$"),
         ("Upload-Offset" = u64, Header, description = "Where the body belongs: what the server has"),
         ("Upload-Length" = u64, Header, description = "The size of the whole bundle"),
     ),

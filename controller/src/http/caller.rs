@@ -1,14 +1,11 @@
-//! The caller of a request, and the session that its path names.
+//! The caller of a request.
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use podling_daemon::http::Peer;
-use podling_session::{
-    id::SessionId,
-    principal::{Owner, Principal},
-};
+use podling_session::principal::{Owner, Principal};
 
 use super::{Door, refusal::Refusal};
 use crate::identity::Identity;
@@ -31,18 +28,5 @@ impl FromRequestParts<Arc<Door>> for Caller {
         let peer = parts.extensions.get::<Peer>().copied();
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         Ok(Caller(identity.principal(&parts.headers, peer, authority).await?))
-    }
-}
-
-/// The `{id}` of a path: a session's id or uid.
-pub(super) struct Named(pub(super) SessionId);
-
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Named, Refusal> {
-        let text = Path::<String>::from_request_parts(parts, state).await.ok();
-        let id = text.and_then(|Path(text)| text.parse().ok());
-        id.map(Named).ok_or_else(|| Refusal::bad_request("invalid-id", "Invalid session ID format"))
     }
 }

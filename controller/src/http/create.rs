@@ -35,7 +35,10 @@ const BODY_TIME: Duration = Duration::from_secs(15);
 /// `Idempotency-Replayed: true`.
 #[utoipa::path(
     post, path = "/api/sessions", operation_id = "createSession", tag = "sessions",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters, kept for 24 hours")),
+    params((
+        "Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$",
+        description = "1 to 255 visible ASCII characters, kept for 24 hours",
+    )),
     request_body = CreateSession,
     responses((status = 201, description = "The session, and a token to attach to it", body = TicketView), CreateRefusals),
 )]

@@ -17,8 +17,9 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::{Caller, Named},
+    caller::Caller,
     crowd::overloaded,
+    named::Named,
     openapi::LogRefusals,
     plain_text::PlainText,
     query::{Format, Reading},
@@ -59,7 +60,7 @@ struct RawOutput(Vec<u8>);
 /// without its last chunk was cut, by a fault or because its server is being replaced; go on with `from`.
 #[utoipa::path(
     get, path = "/api/sessions/{id}/log", operation_id = "readLog", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid"), Reading),
+    params(Named, Reading),
     responses(
         (status = 200, description = "The output", content(
             (RawOutput = "application/octet-stream"),

@@ -13,6 +13,7 @@ mod docs;
 mod guard;
 mod health;
 mod log;
+mod named;
 mod openapi;
 mod plain_text;
 mod query;

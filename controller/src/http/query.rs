@@ -1,6 +1,11 @@
 //! Queries, read by hand: an unknown or repeated parameter is a mistake that its sender wants to hear of.
 
-use podling_session::{id::Uid, phase::Phase, spec::InvalidField, store::Filter};
+use podling_session::{
+    id::Uid,
+    phase::Phase,
+    spec::{InvalidField, MAX_LABELS},
+    store::Filter,
+};
 use serde::Deserialize;
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
@@ -16,12 +21,21 @@ pub(super) struct Listing {
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
     /// `next_cursor` of the page before.
+    #[param(pattern = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
     pub(super) cursor: Option<String>,
     /// Only sessions in this phase: pending, starting, running, asleep or ended.
+    #[param(pattern = "^(pending|starting|running|asleep|ended)$")]
     pub(super) phase: Option<String>,
-    /// Only sessions with this label, as `key=value`. May be given several times; all must match.
+    /// Only sessions with this label, as `key=value`. May be given several times, at most 32; all must match.
+    #[param(value_type = Option<Vec<Label>>, inline, max_items = 32)]
     pub(super) label: Option<Vec<String>>,
 }
+
+/// `key=value`.
+#[derive(ToSchema)]
+#[schema(pattern = "^[^=]+=")]
+#[expect(dead_code, reason = "a shape for the description")]
+struct Label(String);
 
 /// A listing whose parameters keep their rules.
 #[derive(Debug)]
@@ -57,7 +71,11 @@ impl Listing {
             return Err(InvalidField::new("phase", format!("phase must be one of {}", Phase::NAMES.join(", "))));
         }
         let mut filter = Filter { phase: self.phase, ..Filter::default() };
-        for label in self.label.unwrap_or_default() {
+        let labels = self.label.unwrap_or_default();
+        if labels.len() > MAX_LABELS {
+            return Err(InvalidField::new("label", format!("label may be given at most {MAX_LABELS} times")));
+        }
+        for label in labels {
             let refused = || InvalidField::new("label", "label must have the form key=value");
             let (key, value) = label.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(refused)?;
             if filter.labels.insert(key.to_owned(), value.to_owned()).is_some_and(|before| before != value) {

@@ -26,16 +26,20 @@ const CODE_RUN_FIELDS: [&str; 9] = [
 #[derive(Debug, Default, ToSchema)]
 pub(super) struct CreateSession {
     /// Run by `bash -lc` in the folder of the source; at most 1000 characters.
-    #[schema(required, value_type = String)]
+    #[schema(required, value_type = String, min_length = 1, max_length = 1000)]
     pub(super) command: Option<String>,
     /// Where the code comes from, over http or https: an archive (`.zip`, `.tar.gz`, `.tgz`, `.tar.zst`), a tree on GitHub
     /// (`https://github.com/{owner}/{repo}/tree/{branch}/{folder}`) or a git repository; at most 2048 characters.
+    #[schema(format = Uri, max_length = 2048)]
     pub(super) code_url: Option<String>,
     /// SHA-256 of an archive, 64 hexadecimal digits; without it the archive is not checked.
+    #[schema(pattern = "^[0-9A-Fa-f]{64}$")]
     pub(super) code_checksum_sha256: Option<String>,
     /// Replaces the installation that is told from the source's files; at most 1000 characters. `true` installs nothing.
+    #[schema(max_length = 1000)]
     pub(super) install_cmd: Option<String>,
     /// Reaches the command as CLAUDE_PROMPT; at most 10000 characters.
+    #[schema(max_length = 10_000)]
     pub(super) prompt: Option<String>,
     /// Environment of the command; at most 100 variables and 256 KiB.
     #[schema(required = false)]

@@ -10,7 +10,8 @@ use podling_session::id::Uid;
 
 use super::{
     Door,
-    caller::{Caller, Named},
+    caller::Caller,
+    named::Named,
     openapi::{ListRefusals, Refusals},
     query::Listing,
     refusal::Refusal,
@@ -39,7 +40,7 @@ pub(super) async fn list(
 /// One session.
 #[utoipa::path(
     get, path = "/api/sessions/{id}", operation_id = "getSession", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid")),
+    params(Named),
     responses((status = 200, description = "The session", body = SessionView), Refusals),
 )]
 pub(super) async fn get(
@@ -54,7 +55,7 @@ pub(super) async fn get(
 /// Ends a session and hides it: it is not found from now on, and its id is free.
 #[utoipa::path(
     delete, path = "/api/sessions/{id}", operation_id = "deleteSession", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid")),
+    params(Named),
     responses((status = 200, description = "It is gone", body = DeletedView), Refusals),
 )]
 pub(super) async fn delete(
@@ -70,7 +71,7 @@ pub(super) async fn delete(
 /// Ends a session. One that has ended stays as it is; its log is kept for a while.
 #[utoipa::path(
     post, path = "/api/sessions/{id}/stop", operation_id = "stopSession", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid")),
+    params(Named),
     responses((status = 200, description = "The ended session", body = SessionView), Refusals),
 )]
 pub(super) async fn stop(
@@ -85,7 +86,7 @@ pub(super) async fn stop(
 /// A fresh one-time token for a session. Those given out before stay good.
 #[utoipa::path(
     post, path = "/api/sessions/{id}/token", operation_id = "mintToken", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid")),
+    params(Named),
     responses((status = 200, description = "The session, and a token to attach to it", body = TicketView), Refusals),
 )]
 pub(super) async fn token(

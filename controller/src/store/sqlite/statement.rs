@@ -9,12 +9,6 @@ use crate::store::{
     value::{Row, Value},
 };
 
-/// Names of parameters, of which no statement has more.
-const NAMES: [&str; 20] = [
-    "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15", "$16", "$17",
-    "$18", "$19", "$20",
-];
-
 /// Never waits: one thread has the connection.
 pub(super) fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
@@ -58,8 +52,8 @@ pub(in crate::store) fn all<T>(
 /// To SQLite `$1` is a name: it stands for the first value wherever in the statement it comes first.
 fn bind<'c>(connection: &'c Connection, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'c>, Error> {
     let mut statement = connection.prepare_cached(sql)?;
-    for (name, value) in NAMES.iter().zip(values) {
-        let index = statement.parameter_index(name)?.ok_or(rusqlite::Error::InvalidQuery)?;
+    for (number, value) in (1_u32..).zip(values) {
+        let index = statement.parameter_index(&format!("${number}"))?.ok_or(rusqlite::Error::InvalidQuery)?;
         statement.raw_bind_parameter(index, value)?;
     }
     Ok(statement)

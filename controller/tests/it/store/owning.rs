@@ -6,7 +6,7 @@ use podling_session::{
     id::Uid,
     phase::{End, EndReason},
     session::Release,
-    spec::Spec,
+    spec::{MAX_LABELS, Spec},
     store::{Filter, NewSession},
 };
 
@@ -112,10 +112,14 @@ pub(crate) async fn lists_are_filtered_by_phase_and_by_every_label(world: impl W
         assert_eq!(list(&world, &by_phase(phase)).await, [uid], "{phase}");
     }
     assert!(list(&world, &by_phase("ended")).await.is_empty());
-    let by_label = |labels| Filter { labels: map(labels), ..Filter::default() };
+    let by_label = |labels: &[(&str, &str)]| Filter { labels: map(labels), ..Filter::default() };
     assert_eq!(list(&world, &by_label(&[("size", "1")])).await, [blue.uid, red.uid]);
     assert_eq!(list(&world, &by_label(&[("size", "1"), ("colour", "red")])).await, [red.uid]);
     assert!(list(&world, &by_label(&[("size", "red")])).await.is_empty());
     let both = Filter { labels: map(&[("size", "1")]), ..by_phase("starting") };
     assert_eq!(list(&world, &both).await, [blue.uid]);
+    let many: Vec<_> = (0..MAX_LABELS).map(|number| format!("key{number}")).collect();
+    let many: Vec<_> = many.iter().map(|key| (key.as_str(), "x")).collect();
+    let all = create(&world, labelled(&many)).await;
+    assert_eq!(list(&world, &by_label(&many)).await, [all.uid]);
 }
