@@ -15,6 +15,7 @@ pub mod audit;
 pub mod beats;
 pub mod bundles;
 pub mod clock;
+pub mod direct;
 pub mod logs;
 pub mod pool;
 pub mod reaper;

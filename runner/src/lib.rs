@@ -34,7 +34,7 @@ use podling_daemon::{
 };
 use podling_proto::{
     channel::{CONNECTION_WINDOW, Route, STREAM_WINDOW},
-    terminal::terminal_server::TerminalServer,
+    terminal::{direct_server::DirectServer, terminal_server::TerminalServer},
     tls::Trust,
 };
 use podling_session::{
@@ -224,7 +224,8 @@ impl Runner {
     fn serve(&mut self, listener: Listener) {
         let service = TerminalServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut server = grpc::server(STREAM_WINDOW, CONNECTION_WINDOW).max_concurrent_streams(MAX_STREAMS);
-        let router = server.add_service(service);
+        let direct = DirectServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let router = server.add_service(service).add_service(direct);
         let (orders, stop) = (Arc::clone(&self.orders), self.stop.clone());
         self.server.spawn(async move {
             if let Err(error) = listener.serve(router, stop).await {

@@ -51,6 +51,15 @@ use podling_session::size::WindowSize;
 use crate::parser::Parser;
 use crate::terminal::Terminal;
 
+/// A place on the screen, from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub row: usize,
+    /// A character that awaits the next to wrap leaves it in the last column.
+    pub col: usize,
+    pub visible: bool,
+}
+
 pub struct Screen {
     parser: Parser,
     terminal: Terminal,
@@ -97,6 +106,13 @@ impl Screen {
         let mut bytes = snapshot::snapshot(&self.terminal);
         bytes.extend_from_slice(self.parser.opening().as_bytes());
         bytes
+    }
+
+    /// Where the next character goes, and whether that is shown.
+    pub fn cursor(&self) -> Cursor {
+        let (x, y) = (self.terminal.active.x, self.terminal.active.y);
+        let last = usize::from(self.terminal.size.cols()) - 1;
+        Cursor { row: y, col: x.min(last), visible: !self.terminal.lasting.cursor_hidden }
     }
 
     /// What the program asked and was not yet told: bytes for its input, in order. At most 16 KiB; answers to a program

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 
-use crate::id::{InvalidId, Uid};
+use crate::id::{InvalidId, SessionId, Uid};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -25,6 +25,21 @@ pub struct Cursor {
     /// The transaction that wrote the event; zero in a store that has one at a time.
     pub transaction: u64,
     pub row: u64,
+}
+
+/// An event of a session, told to whoever may know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The session's name.
+    pub id: SessionId,
+    pub event: Event,
+}
+
+/// What happened to some sessions since a cursor, and the cursor to ask with next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tidings {
+    pub told: Vec<Told>,
+    pub next: Cursor,
 }
 
 /// What happened since a cursor, and the cursor to ask with next.

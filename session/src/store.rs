@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    event::{Cursor, Event, Feed},
+    event::{Cursor, Event, Feed, Tidings},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     log::SegmentHash,
     phase::{End, Stage},
@@ -126,6 +126,17 @@ pub trait SessionStore: Send + Sync {
 
     /// Ends the session if it has not ended, hides it and frees its id. The session as it was hidden, or `None`.
     async fn delete(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;
+
+    /// At most `limit` events of the owner's sessions after the cursor, or of one of them, in the order of
+    /// [`SystemStore::feed`]; without a cursor none but the place where those begin that happen from now on. Deleted
+    /// sessions tell of theirs for as long as they are kept.
+    async fn tidings(
+        &self,
+        owner: &Owner,
+        of: Option<Uid>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Tidings, StoreError>;
 }
 
 /// A runner's row.

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, idempotency-key, tus-resumable, upload-length, upload-offset, x-api-key, x-request-id",
+    "authorization, content-type, idempotency-key, last-event-id, tus-resumable, upload-length, upload-offset, x-api-key, x-request-id",
 );
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
     "idempotency-replayed, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, retry-after, \

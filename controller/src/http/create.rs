@@ -115,19 +115,24 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", detail));
         }
         let headers = request.headers().clone();
-        let turn = request.extensions().get::<Turn>().cloned();
-        let reading = timeout(BODY_TIME, Bytes::from_request(request, state));
-        let read = match turn {
-            Some(turn) => turn.aside(reading).await?,
-            None => reading.await,
-        };
-        let Ok(body) = read else {
-            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow-body", "The body took too long to arrive"));
-        };
-        let bytes = body.map_err(|rejection| unreadable(&rejection))?;
+        let bytes = read_body(request, state).await?;
         let text = String::from_utf8(bytes.into()).map_err(|_| malformed("malformed JSON: the body is not UTF-8"))?;
         Ok(JsonBody { headers, text })
     }
+}
+
+/// The body, of bounded size and in time; it keeps nobody waiting but those who send, too.
+pub(super) async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Refusal> {
+    let turn = request.extensions().get::<Turn>().cloned();
+    let reading = timeout(BODY_TIME, Bytes::from_request(request, state));
+    let read = match turn {
+        Some(turn) => turn.aside(reading).await?,
+        None => reading.await,
+    };
+    let Ok(body) = read else {
+        return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow-body", "The body took too long to arrive"));
+    };
+    body.map_err(|rejection| unreadable(&rejection))
 }
 
 fn is_json(value: &HeaderValue) -> bool {
@@ -143,7 +148,7 @@ fn unreadable(rejection: &BytesRejection) -> Refusal {
     Refusal::bad_request("body-unreadable", "The body could not be read")
 }
 
-fn malformed(detail: impl Into<String>) -> Refusal {
+pub(super) fn malformed(detail: impl Into<String>) -> Refusal {
     Refusal::bad_request("malformed-json", detail)
 }
 

@@ -10,8 +10,10 @@ mod cors;
 mod create;
 mod crowd;
 mod docs;
+mod events;
 mod guard;
 mod health;
+mod input;
 mod log;
 mod named;
 mod openapi;
@@ -19,6 +21,7 @@ mod plain_text;
 mod query;
 mod refusal;
 mod request;
+mod screen;
 mod sessions;
 mod trace;
 mod view;
@@ -65,6 +68,7 @@ pub fn router(door: Door) -> Router {
         .method_not_allowed_fallback(refusal::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(Extension(log::Readers::default()))
+        .layer(Extension(events::Listeners::default()))
         .layer(middleware::from_fn(guard::in_time))
         .layer(middleware::from_fn_with_state(Arc::<crowd::Crowd>::default(), crowd::in_turn))
         .layer(CatchPanicLayer::custom(guard::panicked))

@@ -17,12 +17,12 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Door, bundles, create, health, log, sessions};
+use super::{Door, bundles, create, events, health, input, log, screen, sessions};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Podling", description = "Short-lived command-line agents in isolation, streamed live."),
-    components(schemas(Problem)),
+    components(schemas(Problem, events::EventView)),
     security(("bearer" = []), ("key" = [])),
     tags(
         (name = "sessions", description = "Sessions of the caller"),
@@ -53,6 +53,14 @@ refusals! {
     CreateRefusals = [400, 401, 403, 408, 409, 413, 415, 429, 500, 503];
     /// Of the reading of a log.
     LogRefusals = [400, 401, 403, 404, 410, 500, 503];
+    /// Of input.
+    InputRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503];
+    /// Of the look at a screen.
+    ScreenRefusals = [400, 401, 403, 404, 409, 500, 503];
+    /// Of a stream of events.
+    EventsRefusals = [400, 401, 403, 429, 500, 503];
+    /// Of a stream of one session's events.
+    SessionEventsRefusals = [400, 401, 403, 404, 429, 500, 503];
     /// Of the announcement of a bundle.
     AnnounceRefusals = [400, 401, 403, 408, 413, 415, 500, 503, 507];
     /// Of the look for a bundle.
@@ -81,13 +89,16 @@ fn meaning(status: u16) -> &'static str {
         403 => "Without a key: a foreign Host or Origin",
         404 => "No such session or bundle of the caller's",
         408 => "The body took too long to arrive; Upload-Offset tells what of an upload is kept",
-        409 => "The id is taken, or the Idempotency-Key came with another body; an upload goes on at Upload-Offset",
+        409 => {
+            "The id is taken, or the Idempotency-Key came with another body; an upload goes on at Upload-Offset; the \
+            session has no terminal yet, or none any more"
+        }
         410 => "Output at `from` is no longer kept; X-Log-First-Offset tells what is",
         413 => "The body is larger than 1 MiB, or the bundle than the server takes",
         415 => "The body is not of the type that is described",
         422 => "What was uploaded has another SHA-256; nothing is kept of it",
         423 => "Another request is uploading the same; see Retry-After",
-        429 => "Too many creates (see Retry-After), or too many sessions at once",
+        429 => "Too many creates, streams or bytes of input (see Retry-After), or too many sessions at once",
         503 => "A dependency is down; see Retry-After",
         507 => "The disk, or the tenant's share of it, is full",
         _ => "A fault of the server's own; quote requestId",
@@ -102,6 +113,10 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(sessions::stop))
         .routes(routes!(sessions::token))
         .routes(routes!(log::log))
+        .routes(routes!(input::type_in))
+        .routes(routes!(screen::screen))
+        .routes(routes!(events::of_session))
+        .routes(routes!(events::all))
         .routes(routes!(bundles::announce))
         .routes(routes!(bundles::progress, bundles::upload))
         .routes(routes!(health::jwks))

@@ -1,6 +1,7 @@
 //! Queries, read by hand: an unknown or repeated parameter is a mistake that its sender wants to hear of.
 
 use podling_session::{
+    event::Cursor,
     id::Uid,
     phase::Phase,
     spec::{InvalidField, MAX_LABELS},
@@ -122,6 +123,29 @@ impl Reading {
             }
         }
         Ok(reading)
+    }
+}
+
+/// From where to tell events.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Since {
+    /// The id of an event, to begin after it; `0-0` begins with the first that is kept. Last-Event-ID goes before it.
+    #[param(pattern = "^[0-9]{1,19}-[0-9]{1,18}$")]
+    #[expect(dead_code, reason = "the description of what `parse` reads")]
+    after: Option<String>,
+}
+
+impl Since {
+    pub(super) fn parse(query: &str) -> Result<Option<Cursor>, InvalidField> {
+        let mut after = None;
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "after" => once(&mut after, "after", value.parse().map_err(|_| "the id of an event"))?,
+                _ => return Err(unknown(&name)),
+            }
+        }
+        Ok(after)
     }
 }
 

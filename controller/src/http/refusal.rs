@@ -9,7 +9,7 @@ use podling_daemon::problem::Problem;
 use podling_session::{spec::InvalidField, store::StoreError};
 use tracing::error;
 
-use crate::{bundles::BundleError, identity, logs::follow::FollowError, sessions};
+use crate::{bundles::BundleError, direct::DirectError, identity, logs::follow::FollowError, sessions};
 
 /// A problem on its way out; `trace` puts the request's id into it and renders it.
 #[derive(Clone, Debug)]
@@ -173,6 +173,24 @@ impl From<FollowError> for Refusal {
                 error!(?source, "a terminal log could not be read");
                 Problem::unavailable("terminal log").into()
             }
+        }
+    }
+}
+
+impl From<DirectError> for Refusal {
+    fn from(error: DirectError) -> Refusal {
+        match error {
+            DirectError::NotStarted => {
+                Refusal::new(StatusCode::CONFLICT, "not-running", "The session has no terminal yet: it is starting")
+            }
+            DirectError::Ended => Refusal::new(StatusCode::CONFLICT, "not-running", "The session has ended"),
+            DirectError::Full => {
+                let detail = "The program has not taken what was typed before; nothing of this was typed";
+                let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "input-full", detail);
+                problem.retry_after(Duration::from_secs(1)).into()
+            }
+            DirectError::Unreachable => Problem::unavailable("terminal").into(),
+            DirectError::Log(source) => FollowError::from(source).into(),
         }
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn cursor(row: Row<'_>) -> Result<Cursor, Error> {
     Ok(Cursor { transaction, row: row.unsigned("cursor")? })
 }
 
-fn event(row: Row<'_>) -> Result<Event, Error> {
+pub(super) fn event(row: Row<'_>) -> Result<Event, Error> {
     Ok(Event {
         cursor: cursor(row)?,
         uid: row.uid("uid")?,

@@ -23,6 +23,7 @@ mod segments;
 mod sessions;
 pub mod sqlite;
 mod sweep;
+mod tidings;
 mod tx;
 mod value;
 mod watch;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use podling_session::{
     audit::{AuditFilter, AuditStore, Entry, Record},
-    event::{Cursor, Event, Feed},
+    event::{Cursor, Event, Feed, Tidings},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     phase::{End, Stage},
     principal::{Owner, Role},
@@ -20,7 +20,7 @@ use podling_session::{
 use super::{
     Engine, Store, audit, beats,
     clock::{millis, timestamp},
-    events, keys, leaders, leases, phases, runners, segments, sessions, sweep,
+    events, keys, leaders, leases, phases, runners, segments, sessions, sweep, tidings,
     tx::{Kind, Tx},
 };
 
@@ -55,6 +55,17 @@ impl SessionStore for Store {
     async fn delete(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
         let (owner, id) = (owner.clone(), id.clone());
         self.promise(async move |tx: &Tx<'_>| sessions::delete(tx, &owner, &id, &end).await).await
+    }
+
+    async fn tidings(
+        &self,
+        owner: &Owner,
+        of: Option<Uid>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Tidings, StoreError> {
+        let owner = owner.clone();
+        self.look(async move |tx: &Tx<'_>| tidings::after(tx, &owner, of, after, limit).await).await
     }
 }
 

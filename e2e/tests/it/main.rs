@@ -24,6 +24,7 @@ mod replicas;
 mod road;
 mod rows;
 mod schema;
+mod scripts;
 mod secrets;
 mod services;
 mod sources;

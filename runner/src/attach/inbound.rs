@@ -10,6 +10,7 @@ use tonic::Streaming;
 use tracing::debug;
 
 use super::{Stage, registry::Viewer};
+use crate::terminal::{BeyondCredit, Hand};
 
 /// Listens until the viewer leaves or its stream is over.
 pub(super) async fn listen(mut requests: Streaming<AttachRequest>, viewer: Arc<Viewer>, stage: Arc<Stage>) {
@@ -37,7 +38,9 @@ pub(super) fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
         Message::Input(bytes) if writes => {
             stage.window.change(|windows| windows.activate(viewer.stream));
             stage.activity.happened();
-            type_in(&bytes, viewer, stage);
+            if stage.type_in(viewer.hand(), &bytes).is_err() {
+                viewer.overrun();
+            }
         }
         Message::Resize(size) if writes => {
             if let Ok(size) = WindowSize::try_from(size) {
@@ -49,15 +52,15 @@ pub(super) fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
     }
 }
 
-/// Queues input; an interrupt key in place of all that is queued, as a terminal has it.
-fn type_in(bytes: &[u8], viewer: &Viewer, stage: &Stage) {
-    if let Some(pty) = stage.window.interrupts(bytes) {
-        stage.keyboard.flush();
-        if let Err(error) = pty.forget_input() {
-            debug!(%error, "the terminal keeps what was typed before an interrupt");
+impl Stage {
+    /// Queues input; an interrupt key in place of all that is queued, as a terminal has it.
+    pub(super) fn type_in(&self, hand: &Arc<Hand>, bytes: &[u8]) -> Result<(), BeyondCredit> {
+        if let Some(pty) = self.window.interrupts(bytes) {
+            self.keyboard.flush();
+            if let Err(error) = pty.forget_input() {
+                debug!(%error, "the terminal keeps what was typed before an interrupt");
+            }
         }
-    }
-    if stage.keyboard.type_in(viewer.hand(), bytes).is_err() {
-        viewer.overrun();
+        self.keyboard.type_in(hand, bytes)
     }
 }

@@ -1,10 +1,12 @@
 //! Viewers: `podling.terminal.v1.Terminal`, served to gateways on the runner's own socket.
 //!
 //! The runner alone decides who is attached (`registry`), where a stream begins (`begin`), how it goes on (`view`) and how
-//! much of it is on the way (`credit`), and what a viewer may do to the program (`inbound`).
+//! much of it is on the way (`credit`), and what a viewer may do to the program (`inbound`). The controller types and looks
+//! without being one (`direct`).
 
 mod begin;
 mod credit;
+mod direct;
 mod fetch;
 mod inbound;
 mod outbound;
@@ -17,10 +19,15 @@ mod tests;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::Stream;
+use jiff::Timestamp;
 use podling_proto::terminal::{
     AttachRequest, AttachResponse, Mode, Open, attach_request::Message, terminal_server::Terminal,
 };
-use podling_session::{capability::GrantKey, id::Uid, viewers::Refused};
+use podling_session::{
+    capability::{Grant, GrantKey},
+    id::Uid,
+    viewers::Refused,
+};
 use tokio::{sync::SetOnce, time::timeout};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
@@ -28,7 +35,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::{
     activity::Activity,
     controller::Orders,
-    terminal::{Follower, Keyboard, Log, Window},
+    terminal::{Follower, Hand, Keyboard, Log, Window},
 };
 
 use outbound::Outbound;
@@ -61,11 +68,13 @@ pub(crate) struct Door {
     orders: Arc<Orders>,
     /// What listens to viewers.
     listeners: TaskTracker,
+    /// What the controller typed.
+    direct: Arc<Hand>,
 }
 
 impl Door {
     pub(crate) fn new(registry: Arc<Registry>, orders: Arc<Orders>) -> Door {
-        Door { stage: Arc::default(), registry, orders, listeners: TaskTracker::new() }
+        Door { stage: Arc::default(), registry, orders, listeners: TaskTracker::new(), direct: Arc::default() }
     }
 
     pub(crate) fn open(&self, stage: Arc<Stage>) {
@@ -78,14 +87,18 @@ impl Door {
         self.listeners.wait().await;
     }
 
-    async fn admit(&self, open: Open) -> Result<(Arc<registry::Viewer>, Outbound), Status> {
+    /// What a grant of this session says, and the time.
+    async fn verify(&self, grant: &str) -> Result<(&Arc<Stage>, Grant, Timestamp), Status> {
         let unavailable = || Status::unavailable("the session is not here yet");
         let stage = timeout(ASSIGNMENT_TIMEOUT, self.stage.wait()).await.map_err(|_| unavailable())?;
         let now = self.orders.clock.now().ok_or_else(unavailable)?;
-        let grant = stage.grants.verify(&open.grant).map_err(|_| Status::unauthenticated("the grant is refused"))?;
-        if grant.session != stage.session {
-            return Err(Status::unauthenticated("the grant is refused"));
-        }
+        let refused = || Status::unauthenticated("the grant is refused");
+        let grant = stage.grants.verify(grant).map_err(|_| refused())?;
+        if grant.session == stage.session { Ok((stage, grant, now)) } else { Err(refused()) }
+    }
+
+    async fn admit(&self, open: Open) -> Result<(Arc<registry::Viewer>, Outbound), Status> {
+        let (stage, grant, now) = self.verify(&open.grant).await?;
         let pace = pace(open.mode())?;
         begin::check(stage, &open, pace)?;
         let viewer = Arc::new(self.registry.admit(&grant, now).await.map_err(refused)?);

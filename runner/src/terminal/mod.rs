@@ -32,7 +32,7 @@ mod tests;
 #[cfg(test)]
 pub(crate) use follower::Emulator;
 pub(crate) use follower::{Follower, Snapshot, Snapshots};
-pub(crate) use input::{Hand, Input, Keyboard, channel as keyboard};
+pub(crate) use input::{BeyondCredit, Hand, Input, Keyboard, channel as keyboard};
 pub(crate) use log::{Head, Log};
 pub(crate) use mirror::run as mirror;
 pub(crate) use reader::{CHUNK_BYTES, Cursor, NotKept, ReadError, Start};

@@ -10,6 +10,7 @@ use podling_controller::{
 };
 use podling_proto::control::order;
 use podling_session::{
+    event::{Cursor, Tidings},
     id::{SessionId, Slot, Uid},
     phase::End,
     principal::{Owner, Principal},
@@ -29,6 +30,16 @@ struct SlowDisk {
 
 #[async_trait]
 impl SessionStore for SlowDisk {
+    async fn tidings(
+        &self,
+        owner: &Owner,
+        of: Option<Uid>,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Tidings, StoreError> {
+        self.store.tidings(owner, of, after, limit).await
+    }
+
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
         self.store.create(new).await
     }

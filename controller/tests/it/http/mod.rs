@@ -4,6 +4,7 @@ mod app;
 
 mod creating;
 mod describing;
+mod following_events;
 mod guarding;
 mod limiting;
 mod listing;
@@ -11,4 +12,5 @@ mod owning;
 mod probing;
 mod reading_logs;
 mod refusing;
+mod typing;
 mod uploading;

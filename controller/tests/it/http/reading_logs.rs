@@ -18,7 +18,7 @@ use crate::wait::until;
 const OUTPUT: &[u8] = b"\x1b[32mgreen\x1b[0m\r\nsecond line\r\n";
 
 /// A session that has ended and left one segment, of which the store keeps what begins at `first_kept`.
-async fn ended(app: &App, first_kept: u64) -> Uid {
+pub(super) async fn ended(app: &App, first_kept: u64) -> Uid {
     let session = app.create(&command()).await;
     let uid: Uid = session["uid"].as_str().expect("a uid").parse().expect("a uid");
     let life = Incarnation { uid, number: 1 };

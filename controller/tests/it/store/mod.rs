@@ -10,6 +10,7 @@ mod pooling;
 mod postgres;
 mod sqlite;
 mod sweeping;
+mod telling;
 mod working;
 mod world;
 
@@ -83,6 +84,8 @@ macro_rules! contract {
             auditing::entries_are_told_in_order_and_page_by_page,
             auditing::what_is_asked_for_is_found_and_nothing_else,
             auditing::an_entry_outlives_its_session_until_it_is_old,
+            telling::tidings_are_of_ones_own_sessions_once_and_in_order,
+            telling::tidings_begin_now_or_after_any_event,
             keys::the_first_key_is_added_once,
         }
     };
