@@ -37,7 +37,8 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::{Caller, Named},
+    caller::Caller,
+    named::Named,
     openapi::{EventsRefusals, SessionEventsRefusals},
     query::Since,
     refusal::Refusal,
@@ -107,7 +108,7 @@ pub(super) async fn all(
 #[utoipa::path(
     get, path = "/api/sessions/{id}/events", operation_id = "followSessionEvents", tag = "sessions",
     params(
-        ("id" = String, Path, description = "The session's id or uid"), Since,
+        Named, Since,
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that came"),
     ),
     responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"),

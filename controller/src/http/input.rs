@@ -14,8 +14,9 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::{Caller, Named},
+    caller::Caller,
     create::{malformed, read_body},
+    named::Named,
     openapi::InputRefusals,
     refusal::Refusal,
 };
@@ -52,7 +53,7 @@ pub(super) struct TypedView {
 /// more is refused (429).
 #[utoipa::path(
     post, path = "/api/sessions/{id}/input", operation_id = "typeInput", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid")),
+    params(Named),
     request_body(content((Text = "application/json"), (RawInput = "application/octet-stream"))),
     responses((status = 200, description = "It was typed", body = TypedView), InputRefusals),
 )]

@@ -6,12 +6,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{
-    Door,
-    caller::{Caller, Named},
-    openapi::ScreenRefusals,
-    refusal::Refusal,
-};
+use super::{Door, caller::Caller, named::Named, openapi::ScreenRefusals, refusal::Refusal};
 use crate::{
     direct::{self, Shown},
     sessions,
@@ -52,7 +47,7 @@ impl From<Shown> for ScreenView {
 /// What the terminal shows now; of an ended session, what it showed last.
 #[utoipa::path(
     get, path = "/api/sessions/{id}/screen", operation_id = "readScreen", tag = "sessions",
-    params(("id" = String, Path, description = "The session's id or uid")),
+    params(Named),
     responses((status = 200, description = "The screen", body = ScreenView), ScreenRefusals),
 )]
 pub(super) async fn screen(
