@@ -27,6 +27,7 @@ async fn whatever_is_asked_after_the_description_is_answered_after_the_descripti
         // Behind a proxy nobody is the local owner, so that requests without a key must be refused.
         .args(["--header", "Via: 1.1 test", &format!("{}/api/openapi.json", podling.url)])
         .current_dir(notes.path())
+        .env("SCHEMATHESIS_HOOKS", folder.join("hooks.py"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
