@@ -13,7 +13,8 @@ use podling_session::{
 use url::Url;
 
 use crate::{
-    audit::Audit, beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, logs::Logs, seal::Seal,
+    audit::Audit, beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, identity::Identity,
+    logs::Logs, seal::Seal,
 };
 
 /// The composition of one controller. Cheap to share: clones point to the same.
@@ -22,6 +23,7 @@ pub struct Core {
     pub sessions: Arc<dyn SessionStore>,
     pub system: Arc<dyn SystemStore>,
     pub principals: Arc<dyn PrincipalStore>,
+    pub identity: Arc<Identity>,
     pub signer: Arc<dyn Signer>,
     pub limiter: Arc<dyn RateLimiter>,
     pub launcher: Arc<dyn Launcher>,

@@ -26,6 +26,7 @@ pub mod adapters;
 pub mod data_dir;
 mod drain;
 pub mod identity;
+pub mod keys;
 pub mod launch;
 pub mod limit;
 pub mod listen;

@@ -37,7 +37,7 @@ use crate::{
     data_dir::{DataDir, Use},
     grpc::orders::Orders,
     http::{self, Door},
-    identity::bootstrap_key,
+    identity::{self, Identity, bootstrap_key},
     launch::local::{LocalLauncher, RunnerProgram},
     listen::{ControlArgs, Listeners},
     logs::Logs,
@@ -117,20 +117,22 @@ impl Controller {
         let limiter = Limiter::from(redis);
         let (rotate_every, key_lead) = (args.signing.rotate_keys_every, args.signing.key_lead);
         let clock = StoreClock::of(store.as_ref()).await.context("the store's clock cannot be looked at")?;
+        let (seal, clock) = (Arc::new(seal), Arc::new(clock));
         let core = Core {
             sessions: store.clone(),
             system: store.clone(),
             principals: store.clone(),
+            identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
             signer,
             limiter: limiter.seam(),
             launcher: launcher.clone(),
-            seal: Arc::new(seal),
+            seal,
             logs: Arc::new(Logs::in_directory(&data.blobs()).context("the directory of blobs cannot be used")?),
             bundles: Bundles::in_directory(&data.blobs(), args.bundles.clone(), args.policy.start_deadline),
             orders: Arc::new(Orders::default()),
             beats: Arc::default(),
             audit: Arc::new(Audit::new(store.clone())),
-            clock: Arc::new(clock),
+            clock,
             settings: Arc::new(settings::settings(args, bound, default_creates_per_minute, alone)?),
         };
         let pool = Pool::start(core.clone()).await.context("the pool of warm runners cannot be made")?;
@@ -141,6 +143,7 @@ impl Controller {
         tasks.spawn(ending(crate::grpc::ends::run(core.clone(), stop.clone())));
         tasks.spawn(ending(audit::run(core.audit.clone(), keep_audit, stop.clone())));
         tasks.spawn(ending(beats::run(core.clone(), stop.clone())));
+        tasks.spawn(ending(identity::run(core.clone(), stop.clone())));
         tasks.spawn(ending(clock::run(core.clone(), stop.clone())));
         tasks.spawn(ending(rotation::run(core.clone(), rotate_every, key_lead, stop.clone())));
         tasks.spawn(ending(telemetry::tend(metrics.clone(), stop.clone())));

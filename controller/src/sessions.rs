@@ -1,4 +1,4 @@
-//! What owners do with their sessions: create, look, stop, delete, and ask for another token.
+//! What owners and admins of their tenant do with sessions: create, look, stop, delete, and ask for another token.
 //!
 //! Nothing here waits for a runner. A create writes a row; everything after that row is driven from the store.
 
@@ -10,7 +10,7 @@ use podling_session::{
     id::{SessionId, TokenId, Uid},
     limit::{Decision, Unavailable},
     phase::{End, EndReason},
-    principal::Owner,
+    principal::{Owner, Principal, Reach},
     session::Session,
     source::Source,
     spec::{Draft, InvalidField, Secrets, Spec},
@@ -115,32 +115,32 @@ fn created(session: Session, token: String, start: &'static str) -> Ticket {
     Ticket { session, token, origin: Origin::New }
 }
 
-pub async fn get(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
-    core.sessions.get(owner, id).await?.ok_or(Error::NotFound)
+pub async fn get(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session, Error> {
+    core.sessions.get(reach, id).await?.ok_or(Error::NotFound)
 }
 
-pub async fn list(core: &Core, owner: &Owner, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, Error> {
-    Ok(core.sessions.list(owner, filter, after, limit).await?)
+pub async fn list(core: &Core, reach: &Reach, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, Error> {
+    Ok(core.sessions.list(reach, filter, after, limit).await?)
 }
 
 /// Ends a session; one that has ended stays as it is.
-pub async fn stop(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
-    let session = core.sessions.stop(owner, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
-    info!(session.id = %session.uid, "session {} was stopped by its owner", session.uid);
+pub async fn stop(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session, Error> {
+    let session = core.sessions.stop(reach, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
+    info!(session.id = %session.uid, "session {} was stopped by request", session.uid);
     Ok(session)
 }
 
 /// Ends a session and hides it; its runner, log and workspace are released behind it.
-pub async fn delete(core: &Core, owner: &Owner, id: &SessionId) -> Result<Session, Error> {
-    let session = core.sessions.delete(owner, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
-    info!(session.id = %session.uid, "session {} was deleted by its owner", session.uid);
+pub async fn delete(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session, Error> {
+    let session = core.sessions.delete(reach, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
+    info!(session.id = %session.uid, "session {} was deleted by request", session.uid);
     Ok(session)
 }
 
-/// A fresh token for a session's owner. Ended sessions have them too: their stored log can be attached to.
-pub async fn token(core: &Core, owner: &Owner, id: &SessionId) -> Result<Ticket, Error> {
-    let session = get(core, owner, id).await?;
-    let token = mint(core, owner, session.uid).await?;
+/// A fresh token for a session, which names who asked. Ended sessions have them too: their stored log can be attached to.
+pub async fn token(core: &Core, caller: &Principal, id: &SessionId) -> Result<Ticket, Error> {
+    let session = get(core, &caller.reach(), id).await?;
+    let token = mint(core, &caller.owner, session.uid).await?;
     Ok(Ticket { session, token, origin: Origin::Repeated })
 }
 
@@ -206,8 +206,6 @@ fn claims(issuer: &str, owner: &Owner, uid: Uid, now: Timestamp, life: Duration)
 
 #[cfg(test)]
 mod tests {
-    use podling_session::principal::Principal;
-
     use super::*;
 
     #[test]

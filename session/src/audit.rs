@@ -82,6 +82,7 @@ impl From<&Principal> for Actor {
         let source = match principal.source {
             Source::LocalOwner => "local-owner",
             Source::ApiKey => "api-key",
+            Source::IdToken => "id-token",
         };
         Actor { owner: principal.owner.clone(), role: principal.role, source: source.into() }
     }

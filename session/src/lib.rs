@@ -10,6 +10,7 @@ pub mod id;
 mod names;
 pub mod principal;
 pub mod quota;
+pub mod scopes;
 pub mod size;
 pub mod source;
 pub mod spec;

@@ -1,8 +1,10 @@
 //! The seams of the stores. Every method is one transaction; a method that changes a session writes its event in it.
 //!
 //! All times are the store's: methods take durations and the store adds them to its own clock, so that no two clocks are
-//! compared. User-facing methods carry the owner, in [`SessionStore`]; the few that take a bare uid are the system's
-//! own, in [`SystemStore`].
+//! compared. User-facing methods carry whom they are for, in [`SessionStore`]; the few that take a bare uid are the
+//! system's own, in [`SystemStore`].
+
+mod keys;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,10 +16,12 @@ use crate::{
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     log::SegmentHash,
     phase::{End, Stage},
-    principal::{Owner, Role},
+    principal::{Owner, Reach},
     session::{Isolation, Session},
     spec::Spec,
 };
+
+pub use self::keys::{KeyRow, MAX_LISTED_KEYS, NewKey, OldSecret, PrincipalStore, Roster};
 
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -88,7 +92,7 @@ pub enum Created {
     },
 }
 
-/// Which of the owner's sessions to list.
+/// Which of the sessions within reach to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// A phase's name.
@@ -115,24 +119,24 @@ pub trait SessionStore: Send + Sync {
     /// Returns when no power failure undoes what this store has answered before.
     async fn flush(&self) -> Result<(), StoreError>;
 
-    /// By id or uid. Deleted sessions and those of others are not found.
-    async fn get(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// By id or uid. Deleted sessions and those out of reach are not found.
+    async fn get(&self, reach: &Reach, id: &SessionId) -> Result<Option<Session>, StoreError>;
 
     /// At most `limit` sessions older than `after`.
-    async fn list(&self, owner: &Owner, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError>;
+    async fn list(&self, reach: &Reach, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError>;
 
     /// Ends the session as [`SystemStore::end`] does. The session as it is now, or `None` when not found.
-    async fn stop(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;
+    async fn stop(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;
 
     /// Ends the session if it has not ended, hides it and frees its id. The session as it was hidden, or `None`.
-    async fn delete(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;
+    async fn delete(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;
 
-    /// At most `limit` events of the owner's sessions after the cursor, or of one of them, in the order of
+    /// At most `limit` events of the sessions within reach after the cursor, or of one of them, in the order of
     /// [`SystemStore::feed`]; without a cursor none but the place where those begin that happen from now on. Deleted
     /// sessions tell of theirs for as long as they are kept.
     async fn tidings(
         &self,
-        owner: &Owner,
+        reach: &Reach,
         of: Option<Uid>,
         after: Option<Cursor>,
         limit: u32,
@@ -331,24 +335,4 @@ pub trait SystemStore: Send + Sync {
 
     /// Returns when work may be due or a session may have changed. A hint: callers poll as well.
     async fn changed(&self);
-}
-
-/// An API key as it is stored: never the secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyRow {
-    /// The public part, by which it is found.
-    pub id: String,
-    /// Keyed hash of the secret part.
-    pub hash: [u8; 32],
-    pub owner: Owner,
-    pub role: Role,
-    pub created_at: Timestamp,
-}
-
-#[async_trait]
-pub trait PrincipalStore: Send + Sync {
-    async fn key(&self, id: &str) -> Result<Option<KeyRow>, StoreError>;
-
-    /// Adds the key if the store has none at all; `false` when it has.
-    async fn add_first_key(&self, id: &str, hash: [u8; 32], owner: &Owner, role: Role) -> Result<bool, StoreError>;
 }

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::Caller,
+    caller::{Reads, Writes},
     create::JsonBody,
     crowd::Turn,
     openapi::{AnnounceRefusals, BundleRefusals, UploadRefusals},
@@ -79,7 +79,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Sum {
 )]
 pub(super) async fn announce(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Writes,
     body: JsonBody,
 ) -> Result<Json<BundleView>, Refusal> {
     let Announcement { sha256, bytes } = body.read()?;
@@ -111,11 +111,7 @@ pub(super) async fn announce(
         BundleRefusals,
     ),
 )]
-pub(super) async fn progress(
-    State(door): State<Arc<Door>>,
-    caller: Caller,
-    Sum(sum): Sum,
-) -> Result<Response, Refusal> {
+pub(super) async fn progress(State(door): State<Arc<Door>>, caller: Reads, Sum(sum): Sum) -> Result<Response, Refusal> {
     match door.core.bundles.find(caller.owner(), &sum).await? {
         Some(Progress::Whole(length)) => Ok(([(UPLOAD_LENGTH, length)], stands_at(length)).into_response()),
         Some(Progress::Part(offset)) => {
@@ -145,7 +141,7 @@ pub(super) async fn progress(
 )]
 pub(super) async fn upload(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Writes,
     Sum(sum): Sum,
     request: Request,
 ) -> Result<Response, Refusal> {
@@ -184,7 +180,7 @@ enum Stored {
 
 async fn store(
     bundles: &Bundles,
-    caller: &Caller,
+    caller: &Writes,
     sum: &Checksum,
     offset: u64,
     length: u64,

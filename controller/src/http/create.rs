@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     Door, MAX_BODY_BYTES,
-    caller::Caller,
+    caller::Writes,
     crowd::Turn,
     openapi::CreateRefusals,
     refusal::Refusal,
@@ -42,7 +42,7 @@ const BODY_TIME: Duration = Duration::from_secs(15);
     request_body = CreateSession,
     responses((status = 201, description = "The session, and a token to attach to it", body = TicketView), CreateRefusals),
 )]
-pub(super) async fn create(State(door): State<Arc<Door>>, caller: Caller, body: JsonBody) -> Response {
+pub(super) async fn create(State(door): State<Arc<Door>>, caller: Writes, body: JsonBody) -> Response {
     let mut response = match answer(&door, &caller, body).await {
         Ok(ticket) => ticket_response(&door, ticket),
         Err(refusal) => refusal.into_response(),
@@ -51,7 +51,7 @@ pub(super) async fn create(State(door): State<Arc<Door>>, caller: Caller, body: 
     response
 }
 
-async fn answer(door: &Door, caller: &Caller, body: JsonBody) -> Result<Ticket, Refusal> {
+async fn answer(door: &Door, caller: &Writes, body: JsonBody) -> Result<Ticket, Refusal> {
     let wanted = CreateSession::parse(body.text.as_bytes())?;
     let idempotency =
         idempotency_key(&body.headers)?.map(|key| Idempotency { key, body_hash: door.core.seal.body_hash(&body.text) });

@@ -26,7 +26,7 @@ use podling_daemon::problem::Problem;
 use podling_session::{
     event::{Cursor, Told},
     id::Uid,
-    principal::Owner,
+    principal::{Owner, Reach},
     spec::InvalidField,
     store::StoreError,
 };
@@ -37,7 +37,7 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::Caller,
+    caller::Reads,
     named::Named,
     openapi::{EventsRefusals, SessionEventsRefusals},
     query::Since,
@@ -95,7 +95,7 @@ pub(super) struct EventView {
 )]
 pub(super) async fn all(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Reads,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     Extension(listeners): Extension<Listeners>,
@@ -116,14 +116,14 @@ pub(super) async fn all(
 )]
 pub(super) async fn of_session(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Reads,
     Named(id): Named,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     Extension(listeners): Extension<Listeners>,
 ) -> Result<Response, Refusal> {
     let since = since(query.as_deref(), &headers)?.or(Some(Cursor::default()));
-    let session = sessions::get(&door.core, caller.owner(), &id).await?;
+    let session = sessions::get(&door.core, &caller.reach(), &id).await?;
     Following::begin(&door, caller, Some(session.uid), since, &listeners).await
 }
 
@@ -140,7 +140,7 @@ fn since(query: Option<&str>, headers: &HeaderMap) -> Result<Option<Cursor>, Inv
 
 struct Following {
     core: Core,
-    owner: Owner,
+    reach: Reach,
     of: Option<Uid>,
     next: Cursor,
     told: VecDeque<Told>,
@@ -152,18 +152,18 @@ struct Following {
 impl Following {
     async fn begin(
         door: &Door,
-        caller: Caller,
+        caller: Reads,
         of: Option<Uid>,
         since: Option<Cursor>,
         listeners: &Listeners,
     ) -> Result<Response, Refusal> {
-        let (core, owner) = (door.core.clone(), caller.owner().clone());
-        let place = listeners.enter(&owner)?;
+        let (core, reach) = (door.core.clone(), caller.reach());
+        let place = listeners.enter(caller.owner())?;
         // The first look is made for the head of the answer: a store that is down is a status.
-        let tidings = core.sessions.tidings(&owner, of, since, AT_ONCE).await.map_err(sessions::Error::from)?;
+        let tidings = core.sessions.tidings(&reach, of, since, AT_ONCE).await.map_err(sessions::Error::from)?;
         let (told, next) = (tidings.told.into(), tidings.next);
         let until = Instant::now() + LIFE;
-        let following = Following { core, owner, of, next, told, until, over: false, _place: place };
+        let following = Following { core, reach, of, next, told, until, over: false, _place: place };
         // Clients come back after a second, and from here, if nothing happens meanwhile.
         let hello = sse::Event::default().retry(Duration::from_secs(1)).id(next_id(&following)).comment("podling");
         let events = stream::unfold(following, |mut following| async move {
@@ -206,7 +206,7 @@ impl Following {
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        let tidings = self.core.sessions.tidings(&self.owner, self.of, Some(self.next), AT_ONCE).await?;
+        let tidings = self.core.sessions.tidings(&self.reach, self.of, Some(self.next), AT_ONCE).await?;
         self.next = tidings.next;
         self.told.extend(tidings.told);
         Ok(())

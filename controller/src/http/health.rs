@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::{Door, caller::Caller, openapi::MetricsRefusals, refusal::Refusal};
+use super::{Door, caller::Monitors, openapi::MetricsRefusals, refusal::Refusal};
 use crate::core::Core;
 
 /// A dependency that answers later than this is as good as down.
@@ -106,7 +106,7 @@ pub(super) async fn servez(State(door): State<Arc<Door>>) -> (StatusCode, &'stat
     get, path = "/metrics", tag = "operations",
     responses((status = 200, description = "All metrics", body = String), MetricsRefusals),
 )]
-pub(super) async fn metrics(State(door): State<Arc<Door>>, _: Caller) -> Response {
+pub(super) async fn metrics(State(door): State<Arc<Door>>, _: Monitors) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], door.metrics.render()).into_response()
 }

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::Caller,
+    caller::Writes,
     create::{malformed, read_body},
     named::Named,
     openapi::InputRefusals,
@@ -59,11 +59,11 @@ pub(super) struct TypedView {
 )]
 pub(super) async fn type_in(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Writes,
     Named(id): Named,
     Input(input): Input,
 ) -> Result<Json<TypedView>, Refusal> {
-    let session = sessions::get(&door.core, caller.owner(), &id).await?;
+    let session = sessions::get(&door.core, &caller.reach(), &id).await?;
     let accepted_bytes = input.len();
     let offset = direct::type_in(&door.core, &session, input).await?;
     Ok(Json(TypedView { accepted_bytes, offset }))

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::{
     Door,
-    caller::Caller,
+    caller::Reads,
     crowd::overloaded,
     named::Named,
     openapi::LogRefusals,
@@ -74,13 +74,13 @@ struct RawOutput(Vec<u8>);
 )]
 pub(super) async fn log(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Reads,
     Named(id): Named,
     RawQuery(query): RawQuery,
     Extension(readers): Extension<Readers>,
 ) -> Result<Response, Refusal> {
     let reading = Reading::parse(query.as_deref().unwrap_or_default())?;
-    let session = sessions::get(&door.core, caller.owner(), &id).await?;
+    let session = sessions::get(&door.core, &caller.reach(), &id).await?;
     let range = session.log;
     if reading.from.is_some_and(|from| from < range.first) {
         return Ok(pruned(range));

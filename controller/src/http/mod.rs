@@ -14,6 +14,7 @@ mod events;
 mod guard;
 mod health;
 mod input;
+mod keys;
 mod log;
 mod named;
 mod openapi;

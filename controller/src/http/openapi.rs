@@ -17,7 +17,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Door, bundles, create, events, health, input, log, screen, sessions};
+use super::{Door, bundles, create, events, health, input, keys, log, screen, sessions};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,6 +26,7 @@ use super::{Door, bundles, create, events, health, input, log, screen, sessions}
     security(("bearer" = []), ("key" = [])),
     tags(
         (name = "sessions", description = "Sessions of the caller"),
+        (name = "keys", description = "API keys of the caller's tenant, for its admins"),
         (name = "bundles", description = "Folders that are uploaded to be run"),
         (name = "operations", description = "For probes, monitors and verifiers of tokens"),
     ),
@@ -67,6 +68,12 @@ refusals! {
     BundleRefusals = [400, 401, 403, 404, 500, 503];
     /// Of the upload of a bundle.
     UploadRefusals = [400, 401, 403, 408, 409, 413, 415, 422, 423, 500, 503, 507];
+    /// Of a listing of keys.
+    KeysRefusals = [400, 401, 403, 500, 503];
+    /// Of the revocation of a key.
+    KeyRefusals = [400, 401, 403, 404, 500, 503];
+    /// Of the making and the rotation of a key.
+    MakeKeyRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 500, 503];
     /// Of the reading of metrics.
     MetricsRefusals = [401, 403, 500, 503];
 }
@@ -86,12 +93,12 @@ fn meaning(status: u16) -> &'static str {
     match status {
         400 => "A field or parameter breaks a rule; it is named",
         401 => "No key, or a wrong one",
-        403 => "Without a key: a foreign Host or Origin",
-        404 => "No such session or bundle of the caller's",
+        403 => "The credential lacks the scope or its holder the role; without one: a foreign Host or Origin",
+        404 => "No such session, bundle or key that the caller may see",
         408 => "The body took too long to arrive; Upload-Offset tells what of an upload is kept",
         409 => {
             "The id is taken, or the Idempotency-Key came with another body; an upload goes on at Upload-Offset; the \
-            session has no terminal yet, or none any more"
+            session has no terminal yet, or none any more; a key is over"
         }
         410 => "Output at `from` is no longer kept; X-Log-First-Offset tells what is",
         413 => "The body is larger than 1 MiB, or the bundle than the server takes",
@@ -119,6 +126,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(events::all))
         .routes(routes!(bundles::announce))
         .routes(routes!(bundles::progress, bundles::upload))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(keys::rotate))
         .routes(routes!(health::jwks))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
@@ -147,7 +157,10 @@ async fn served() -> impl IntoResponse {
 fn api() -> utoipa::openapi::OpenApi {
     let mut api = Api::openapi();
     let components = api.components.get_or_insert_with(Components::new);
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key")).build();
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An ID token of Firebase or an OpenID Connect issuer, or an API key"))
+        .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme("key", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
     api

@@ -87,6 +87,32 @@ impl Listing {
     }
 }
 
+/// Which keys to list.
+#[derive(Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct KeyListing {
+    /// At most this many keys, 1 to 1000; 1000 when not given.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(super) limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    #[param(pattern = "^[0-9a-f]{16}$")]
+    pub(super) cursor: Option<String>,
+}
+
+impl KeyListing {
+    pub(super) fn parse(query: &str) -> Result<KeyListing, InvalidField> {
+        let mut listing = KeyListing::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "limit" => once(&mut listing.limit, "limit", number(&value))?,
+                "cursor" => once(&mut listing.cursor, "cursor", key_id(&value))?,
+                _ => return Err(unknown(&name)),
+            }
+        }
+        Ok(listing)
+    }
+}
+
 /// How a log is told.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -163,6 +189,11 @@ fn unknown(name: &str) -> InvalidField {
 
 fn number<T: std::str::FromStr>(text: &str) -> Result<T, &'static str> {
     text.parse().map_err(|_| "a whole number")
+}
+
+fn key_id(text: &str) -> Result<String, &'static str> {
+    let sound = text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    if sound { Ok(text.to_owned()) } else { Err("the next_cursor of a listing") }
 }
 
 fn flag(text: &str) -> Result<bool, &'static str> {

@@ -9,7 +9,14 @@ use podling_daemon::problem::Problem;
 use podling_session::{spec::InvalidField, store::StoreError};
 use tracing::error;
 
-use crate::{bundles::BundleError, direct::DirectError, identity, logs::follow::FollowError, sessions};
+use crate::{
+    bundles::BundleError,
+    direct::DirectError,
+    identity,
+    keys::{self, MAX_KEYS_PER_TENANT},
+    logs::follow::FollowError,
+    sessions,
+};
 
 /// A problem on its way out; `trace` puts the request's id into it and renders it.
 #[derive(Clone, Debug)]
@@ -87,6 +94,23 @@ impl From<sessions::Error> for Refusal {
     }
 }
 
+impl From<keys::Error> for Refusal {
+    fn from(error: keys::Error) -> Refusal {
+        use keys::Error;
+        let (status, name, detail) = match error {
+            Error::Invalid(invalid) => return invalid.into(),
+            Error::Store(source) => return source.into(),
+            Error::NotFound => (StatusCode::NOT_FOUND, "key-not-found", "Key not found".to_owned()),
+            Error::Over => (StatusCode::CONFLICT, "key-over", "The key is revoked or has expired".to_owned()),
+            Error::TooMany => {
+                let detail = format!("Your tenant has {MAX_KEYS_PER_TENANT} keys: revoke those you do not need");
+                (StatusCode::CONFLICT, "too-many-keys", detail)
+            }
+        };
+        Refusal::new(status, name, detail)
+    }
+}
+
 impl From<StoreError> for Refusal {
     fn from(source: StoreError) -> Refusal {
         error!(?source, "the store failed");
@@ -106,6 +130,11 @@ impl From<identity::Refused> for Refusal {
                 (StatusCode::UNAUTHORIZED, "missing-key", "Missing Authorization header with Bearer token")
             }
             Refused::Invalid => (StatusCode::UNAUTHORIZED, "invalid-key", "Invalid API key"),
+            Refused::Over => (
+                StatusCode::UNAUTHORIZED,
+                "key-over",
+                "The API key has expired, was revoked, or has another secret now",
+            ),
             Refused::ForeignHost => {
                 (StatusCode::FORBIDDEN, "foreign-host", "Without a key, only a loopback Host of this server is served")
             }

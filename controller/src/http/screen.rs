@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Door, caller::Caller, named::Named, openapi::ScreenRefusals, refusal::Refusal};
+use super::{Door, caller::Reads, named::Named, openapi::ScreenRefusals, refusal::Refusal};
 use crate::{
     direct::{self, Shown},
     sessions,
@@ -52,9 +52,9 @@ impl From<Shown> for ScreenView {
 )]
 pub(super) async fn screen(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Reads,
     Named(id): Named,
 ) -> Result<Json<ScreenView>, Refusal> {
-    let session = sessions::get(&door.core, caller.owner(), &id).await?;
+    let session = sessions::get(&door.core, &caller.reach(), &id).await?;
     Ok(Json(direct::look(&door.core, &session).await?.into()))
 }

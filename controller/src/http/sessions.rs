@@ -10,7 +10,7 @@ use podling_session::id::Uid;
 
 use super::{
     Door,
-    caller::Caller,
+    caller::{Reads, Writes},
     named::Named,
     openapi::{ListRefusals, Refusals},
     query::Listing,
@@ -19,18 +19,18 @@ use super::{
 };
 use crate::sessions;
 
-/// The caller's sessions, the youngest first.
+/// The caller's sessions, the youngest first; for an admin of the tenant everybody's.
 #[utoipa::path(
     get, path = "/api/sessions", operation_id = "listSessions", tag = "sessions", params(Listing),
     responses((status = 200, description = "One page", body = PageView), ListRefusals),
 )]
 pub(super) async fn list(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Reads,
     RawQuery(query): RawQuery,
 ) -> Result<Json<PageView>, Refusal> {
     let asked = Listing::parse(query.as_deref().unwrap_or_default())?.check()?;
-    let page = sessions::list(&door.core, caller.owner(), &asked.filter, asked.after, asked.limit).await?;
+    let page = sessions::list(&door.core, &caller.reach(), &asked.filter, asked.after, asked.limit).await?;
     let settings = &door.core.settings;
     let sessions: Vec<_> = page.sessions.into_iter().map(|session| SessionView::new(session, settings)).collect();
     let next_cursor = page.next.map(|uid: Uid| uid.to_string());
@@ -45,10 +45,10 @@ pub(super) async fn list(
 )]
 pub(super) async fn get(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Reads,
     Named(id): Named,
 ) -> Result<Json<SessionView>, Refusal> {
-    let session = sessions::get(&door.core, caller.owner(), &id).await?;
+    let session = sessions::get(&door.core, &caller.reach(), &id).await?;
     Ok(Json(SessionView::new(session, &door.core.settings)))
 }
 
@@ -60,10 +60,10 @@ pub(super) async fn get(
 )]
 pub(super) async fn delete(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Writes,
     Named(id): Named,
 ) -> Result<Json<DeletedView>, Refusal> {
-    let session = sessions::delete(&door.core, caller.owner(), &id).await?;
+    let session = sessions::delete(&door.core, &caller.reach(), &id).await?;
     let id = session.id.to_string();
     Ok(Json(DeletedView { success: true, deleted: id.clone(), id, deleted_at: session.deleted_at }))
 }
@@ -76,10 +76,10 @@ pub(super) async fn delete(
 )]
 pub(super) async fn stop(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Writes,
     Named(id): Named,
 ) -> Result<Json<SessionView>, Refusal> {
-    let session = sessions::stop(&door.core, caller.owner(), &id).await?;
+    let session = sessions::stop(&door.core, &caller.reach(), &id).await?;
     Ok(Json(SessionView::new(session, &door.core.settings)))
 }
 
@@ -91,9 +91,9 @@ pub(super) async fn stop(
 )]
 pub(super) async fn token(
     State(door): State<Arc<Door>>,
-    caller: Caller,
+    caller: Writes,
     Named(id): Named,
 ) -> Result<Json<TicketView>, Refusal> {
-    let ticket = sessions::token(&door.core, caller.owner(), &id).await?;
+    let ticket = sessions::token(&door.core, caller.principal(), &id).await?;
     Ok(Json(TicketView::new(ticket.session, ticket.token, &door.core.settings)))
 }

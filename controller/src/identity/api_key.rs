@@ -3,9 +3,11 @@
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use podling_session::{
-    principal::{Principal, Source},
-    store::PrincipalStore,
+    principal::{Principal, Source, display_name},
+    scopes::Scopes,
+    store::KeyRow,
 };
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
@@ -29,6 +31,11 @@ impl ApiKey {
     pub fn random() -> ApiKey {
         let (id, secret): (u64, [u8; 32]) = (rand::random(), rand::random());
         ApiKey { id: format!("{id:016x}"), secret: URL_SAFE_NO_PAD.encode(secret).into() }
+    }
+
+    /// Another secret for the same id.
+    pub fn renewed(id: &str) -> ApiKey {
+        ApiKey { id: id.to_owned(), ..ApiKey::random() }
     }
 
     pub fn id(&self) -> &str {
@@ -73,21 +80,84 @@ impl FromStr for ApiKey {
     }
 }
 
-/// The principal of a key. An unknown id costs as much time as a wrong secret.
-pub(super) async fn check(keys: &dyn PrincipalStore, seal: &Seal, text: &str) -> Result<Principal, Refused> {
-    let key: ApiKey = text.parse().map_err(|NotAKey| Refused::Invalid)?;
-    let row = keys.key(key.id()).await?;
-    let stored = row.as_ref().map_or([0; 32], |row| row.hash);
-    let equal: bool = key.hash(seal).ct_eq(&stored).into();
-    match row {
-        Some(row) if equal => Ok(Principal { owner: row.owner, role: row.role, source: Source::ApiKey }),
-        _ => Err(Refused::Invalid),
+/// The principal of a key, of which the store has `row`, or has nothing: that takes as much time as a wrong secret.
+pub(super) fn check(key: &ApiKey, row: Option<KeyRow>, seal: &Seal, now: Timestamp) -> Result<Principal, Refused> {
+    let presented = key.hash(seal);
+    let (newest, old) = row.as_ref().map_or(([0; 32], None), |row| (row.hash, row.old));
+    let is_newest = presented.ct_eq(&newest);
+    let is_old = presented.ct_eq(&old.map_or([0; 32], |old| old.hash));
+    let row = row.ok_or(Refused::Invalid)?;
+    match (bool::from(is_newest), bool::from(is_old), old) {
+        (true, ..) => {}
+        (false, true, Some(old)) if now < old.until => {}
+        (false, true, Some(_)) => return Err(Refused::Over),
+        _ => return Err(Refused::Invalid),
     }
+    if row.revoked_at.is_some() || row.expires_at.is_some_and(|end| end <= now) {
+        return Err(Refused::Over);
+    }
+    let scopes = row.scopes.within(Scopes::of(row.role));
+    let name = display_name(&row.name);
+    Ok(Principal { owner: row.owner, role: row.role, source: Source::ApiKey, scopes, name })
 }
 
 #[cfg(test)]
 mod tests {
+    use podling_session::{principal::Role, store::OldSecret};
+
     use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a small second")
+    }
+
+    fn row(key: &ApiKey, seal: &Seal) -> KeyRow {
+        KeyRow {
+            id: key.id().to_owned(),
+            hash: key.hash(seal),
+            old: None,
+            owner: Principal::local_owner().owner,
+            role: Role::User,
+            scopes: Scopes::READ | Scopes::ADMIN,
+            name: "nightly".to_owned(),
+            created_at: at(0),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_key_has_the_scopes_that_both_it_and_its_role_have() {
+        let (key, seal) = (ApiKey::random(), Seal::new(&[1; 32]));
+        let principal = check(&key, Some(row(&key, &seal)), &seal, at(1)).expect("it is good");
+        assert_eq!((principal.scopes, principal.name.as_deref()), (Scopes::READ, Some("nightly")));
+    }
+
+    #[test]
+    fn a_key_that_is_revoked_expired_or_replaced_is_over_and_no_other_secret_learns_that() {
+        let (key, seal) = (ApiKey::random(), Seal::new(&[1; 32]));
+        let next = ApiKey::renewed(key.id());
+        let (sound, rotated) = (row(&key, &seal), row(&next, &seal));
+        let old = Some(OldSecret { hash: key.hash(&seal), until: at(60) });
+        let ask = |key: &ApiKey, row: &KeyRow, second| {
+            check(key, Some(row.clone()), &seal, at(second)).map(|_| ()).map_err(|refused| refused.to_string())
+        };
+        let (over, invalid) = (Err(Refused::Over.to_string()), Err(Refused::Invalid.to_string()));
+        let revoked = KeyRow { revoked_at: Some(at(1)), ..sound.clone() };
+        let expiring = KeyRow { expires_at: Some(at(60)), ..sound.clone() };
+        let rotated = KeyRow { old, ..rotated };
+        assert_eq!(ask(&key, &revoked, 2), over);
+        assert_eq!((ask(&key, &expiring, 59), ask(&key, &expiring, 60)), (Ok(()), over.clone()));
+        assert_eq!((ask(&key, &rotated, 59), ask(&key, &rotated, 60)), (Ok(()), over));
+        assert_eq!(ask(&next, &rotated, 60), Ok(()));
+        assert_eq!(ask(&key, &KeyRow { old: None, ..rotated.clone() }, 59), invalid);
+        let stranger = ApiKey::renewed(key.id());
+        for row in [&revoked, &expiring, &rotated] {
+            assert_eq!(ask(&stranger, row, 99), invalid);
+        }
+        assert!(matches!(check(&key, None, &seal, at(1)), Err(Refused::Invalid)));
+    }
 
     #[test]
     fn a_key_round_trips_and_hides_its_secret() {

@@ -9,7 +9,8 @@ use std::{
 
 use podling_session::{
     principal::{Principal, Role},
-    store::{PrincipalStore, StoreError},
+    scopes::Scopes,
+    store::{NewKey, PrincipalStore, StoreError},
 };
 use secrecy::ExposeSecret;
 
@@ -35,11 +36,23 @@ pub enum BootstrapError {
 /// a key that nobody knows nor a second one.
 pub async fn bootstrap_key(keys: &dyn PrincipalStore, seal: &Seal, path: &Path) -> Result<bool, BootstrapError> {
     let (key, made) = on_disk(path.to_owned()).await?;
-    let added = keys.add_first_key(key.id(), key.hash(seal), &Principal::local_owner().owner, Role::Operator).await;
+    let added = keys.add_first_key(&first(&key, seal)).await;
     if made && !matches!(added, Ok(true)) {
         tokio::fs::remove_file(path).await.map_err(|error| BootstrapError::File(path.to_owned(), error))?;
     }
     Ok(added?)
+}
+
+fn first(key: &ApiKey, seal: &Seal) -> NewKey {
+    NewKey {
+        id: key.id().to_owned(),
+        hash: key.hash(seal),
+        owner: Principal::local_owner().owner,
+        role: Role::Operator,
+        scopes: Scopes::of(Role::Operator),
+        name: "bootstrap".to_owned(),
+        life: None,
+    }
 }
 
 /// The key of the file, and whether the file was made just now.

@@ -4,6 +4,9 @@
 mod api_key;
 mod bootstrap;
 mod local_owner;
+mod uses;
+
+use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use podling_daemon::http::Peer;
@@ -16,8 +19,10 @@ pub use self::{
     api_key::ApiKey,
     bootstrap::{BootstrapError, bootstrap_key},
     local_owner::{LocalOwner, Visit},
+    uses::run,
 };
-use crate::seal::Seal;
+use self::{api_key::NotAKey, uses::Uses};
+use crate::{clock::StoreClock, seal::Seal};
 
 /// Why a caller is not served.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,9 @@ pub enum Refused {
     Missing,
     #[error("the credential is not a valid key")]
     Invalid,
+    /// Told only to who has its secret.
+    #[error("the key has expired, was revoked, or has another secret now")]
+    Over,
     #[error("the host is not a loopback name of this server")]
     ForeignHost,
     #[error("the origin is not this server's own")]
@@ -35,27 +43,42 @@ pub enum Refused {
 }
 
 /// What decides who a caller is.
-pub struct Identity<'a> {
-    pub keys: &'a dyn PrincipalStore,
-    pub seal: &'a Seal,
-    /// Whom to serve without a key, if anybody.
-    pub local_owner: Option<LocalOwner>,
+pub struct Identity {
+    keys: Arc<dyn PrincipalStore>,
+    seal: Arc<Seal>,
+    /// Keys expire by the store's time.
+    clock: Arc<StoreClock>,
+    uses: Uses,
 }
 
-impl Identity<'_> {
-    /// The caller of a request. Whoever presents a credential is judged by it alone: a wrong key from this very machine
-    /// is a wrong key.
+impl Identity {
+    pub fn new(keys: Arc<dyn PrincipalStore>, seal: Arc<Seal>, clock: Arc<StoreClock>) -> Identity {
+        Identity { keys, seal, clock, uses: Uses::default() }
+    }
+
+    /// The caller of a request, who is `owner` when it presents nothing and sits at this machine. Whoever presents a
+    /// credential is judged by it alone: a wrong key from this very machine is a wrong key.
     pub async fn principal(
         &self,
         headers: &HeaderMap,
         peer: Option<Peer>,
         authority: Option<&str>,
+        owner: Option<LocalOwner>,
     ) -> Result<Principal, Refused> {
-        match (presented(headers)?, self.local_owner) {
-            (Some(key), _) => api_key::check(self.keys, self.seal, key).await,
+        match (presented(headers)?, owner) {
+            (Some(credential), _) => self.bearer(credential).await,
             (None, Some(owner)) => owner.admit(&Visit::of(headers, peer, authority)),
             (None, None) => Err(Refused::Missing),
         }
+    }
+
+    /// Whose a credential is.
+    pub async fn bearer(&self, credential: &str) -> Result<Principal, Refused> {
+        let key: ApiKey = credential.parse().map_err(|NotAKey| Refused::Invalid)?;
+        let row = self.keys.key(key.id()).await?;
+        let principal = api_key::check(&key, row, &self.seal, self.clock.now())?;
+        self.uses.note(key.id());
+        Ok(principal)
     }
 }
 

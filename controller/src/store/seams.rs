@@ -9,11 +9,11 @@ use podling_session::{
     event::{Cursor, Event, Feed, Tidings},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     phase::{End, Stage},
-    principal::{Owner, Role},
+    principal::{Reach, Tenant},
     session::{Isolation, Session},
     store::{
-        Beat, Claim, Created, Filter, Held, KeyRow, LeaseToken, NewSession, Page, PrincipalStore, RunnerRow, Sealed,
-        SegmentRow, SessionStore, StoreError, Swept, SystemStore, Waiting,
+        Beat, Claim, Created, Filter, Held, KeyRow, LeaseToken, NewKey, NewSession, Page, PrincipalStore, Roster,
+        RunnerRow, Sealed, SegmentRow, SessionStore, StoreError, Swept, SystemStore, Waiting,
     },
 };
 
@@ -37,35 +37,35 @@ impl SessionStore for Store {
         }
     }
 
-    async fn get(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let (owner, id) = (owner.clone(), id.clone());
-        self.look(async move |tx: &Tx<'_>| sessions::get(tx, &owner, &id).await).await
+    async fn get(&self, reach: &Reach, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let (reach, id) = (reach.clone(), id.clone());
+        self.look(async move |tx: &Tx<'_>| sessions::get(tx, &reach, &id).await).await
     }
 
-    async fn list(&self, owner: &Owner, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError> {
-        let (owner, filter) = (owner.clone(), filter.clone());
-        self.look(async move |tx: &Tx<'_>| sessions::list(tx, &owner, &filter, after, limit).await).await
+    async fn list(&self, reach: &Reach, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError> {
+        let (reach, filter) = (reach.clone(), filter.clone());
+        self.look(async move |tx: &Tx<'_>| sessions::list(tx, &reach, &filter, after, limit).await).await
     }
 
-    async fn stop(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
-        let (owner, id) = (owner.clone(), id.clone());
-        self.promise(async move |tx: &Tx<'_>| sessions::stop(tx, &owner, &id, &end).await).await
+    async fn stop(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
+        let (reach, id) = (reach.clone(), id.clone());
+        self.promise(async move |tx: &Tx<'_>| sessions::stop(tx, &reach, &id, &end).await).await
     }
 
-    async fn delete(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
-        let (owner, id) = (owner.clone(), id.clone());
-        self.promise(async move |tx: &Tx<'_>| sessions::delete(tx, &owner, &id, &end).await).await
+    async fn delete(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
+        let (reach, id) = (reach.clone(), id.clone());
+        self.promise(async move |tx: &Tx<'_>| sessions::delete(tx, &reach, &id, &end).await).await
     }
 
     async fn tidings(
         &self,
-        owner: &Owner,
+        reach: &Reach,
         of: Option<Uid>,
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Tidings, StoreError> {
-        let owner = owner.clone();
-        self.look(async move |tx: &Tx<'_>| tidings::after(tx, &owner, of, after, limit).await).await
+        let reach = reach.clone();
+        self.look(async move |tx: &Tx<'_>| tidings::after(tx, &reach, of, after, limit).await).await
     }
 }
 
@@ -218,9 +218,40 @@ impl PrincipalStore for Store {
         self.look(async move |tx: &Tx<'_>| keys::by_id(tx, &id).await).await
     }
 
-    async fn add_first_key(&self, id: &str, hash: [u8; 32], owner: &Owner, role: Role) -> Result<bool, StoreError> {
-        let (id, owner) = (id.to_owned(), owner.clone());
-        self.promise(async move |tx: &Tx<'_>| keys::add_first(tx, &id, hash, &owner, role).await).await
+    async fn add_first_key(&self, key: &NewKey) -> Result<bool, StoreError> {
+        let key = key.clone();
+        self.promise(async move |tx: &Tx<'_>| keys::add_first(tx, &key).await).await
+    }
+
+    async fn add_key(&self, key: &NewKey, max: u32) -> Result<Option<KeyRow>, StoreError> {
+        let key = key.clone();
+        self.promise(async move |tx: &Tx<'_>| keys::add(tx, &key, max).await).await
+    }
+
+    async fn keys(&self, tenant: Option<&Tenant>, after: Option<&str>, limit: u32) -> Result<Roster, StoreError> {
+        let (tenant, after) = (tenant.cloned(), after.map(str::to_owned));
+        self.look(async move |tx: &Tx<'_>| keys::list(tx, tenant.as_ref(), after.as_deref(), limit).await).await
+    }
+
+    async fn revoke_key(&self, tenant: Option<&Tenant>, id: &str) -> Result<Option<KeyRow>, StoreError> {
+        let (tenant, id) = (tenant.cloned(), id.to_owned());
+        self.promise(async move |tx: &Tx<'_>| keys::revoke(tx, tenant.as_ref(), &id).await).await
+    }
+
+    async fn rotate_key(
+        &self,
+        tenant: Option<&Tenant>,
+        id: &str,
+        hash: [u8; 32],
+        overlap: Duration,
+    ) -> Result<Option<KeyRow>, StoreError> {
+        let (tenant, id) = (tenant.cloned(), id.to_owned());
+        self.promise(async move |tx: &Tx<'_>| keys::rotate(tx, tenant.as_ref(), &id, hash, overlap).await).await
+    }
+
+    async fn keys_used(&self, ids: &[String]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        self.hint(async move |tx: &Tx<'_>| keys::used(tx, &ids).await).await
     }
 }
 

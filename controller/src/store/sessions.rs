@@ -1,11 +1,11 @@
-//! What an owner does with sessions. Every statement carries tenant and subject.
+//! What people do with sessions. Every statement carries the tenant, and but for its admins the subject.
 
 use std::collections::BTreeMap;
 
 use podling_session::{
     id::{Incarnation, RunnerId, SessionId, Uid},
     phase::End,
-    principal::Owner,
+    principal::Reach,
     session::Session,
     store::{Created, Filter, Idempotency, NewSession, Page},
 };
@@ -18,7 +18,7 @@ use super::{
     row::{self, SESSION},
     runners,
     tx::Tx,
-    value::{Row, Value, values},
+    value::{Row, values},
 };
 
 /// How long a repeated request is the same request.
@@ -129,25 +129,21 @@ async fn insert(tx: &Tx<'_>, new: &NewSession) -> Result<Option<Session>, Error>
     Ok(Some(made))
 }
 
-pub(super) async fn get(tx: &Tx<'_>, owner: &Owner, id: &SessionId) -> Result<Option<Session>, Error> {
-    let sql = format!(
-        "SELECT {SESSION} FROM sessions WHERE tenant = $1 AND subject = $2 AND deleted_at IS NULL \
-        AND (id = $3 OR uid = $4)"
-    );
+pub(super) async fn get(tx: &Tx<'_>, reach: &Reach, id: &SessionId) -> Result<Option<Session>, Error> {
     let uid = id.as_str().parse::<Uid>().ok(); // Another name than a uid is no uid.
-    tx.first(&sql, values![owner.tenant.as_str(), &*owner.subject, id.as_str(), uid], row::session).await
+    let mut looking = within(reach);
+    looking.add(" AND (id = ", id.as_str().into(), "").add(" OR uid = ", uid.into(), ")");
+    tx.first(&looking.sql, &looking.values, row::session).await
 }
 
 pub(super) async fn list(
     tx: &Tx<'_>,
-    owner: &Owner,
+    reach: &Reach,
     filter: &Filter,
     after: Option<Uid>,
     limit: u32,
 ) -> Result<Page, Error> {
-    let (tenant, subject) = (Value::from(owner.tenant.as_str()), Value::from(&*owner.subject));
-    let mut listing = Listing::begin(format!("SELECT {SESSION} FROM sessions WHERE "));
-    listing.add("tenant = ", tenant, "").add(" AND subject = ", subject, " AND deleted_at IS NULL");
+    let mut listing = within(reach);
     listing.add_if(" AND uid < ", after).add_if(" AND phase = ", filter.phase.as_ref());
     add_labels(&mut listing, &filter.labels);
     listing.add(" ORDER BY uid DESC LIMIT ", (i64::from(limit) + 1).into(), "");
@@ -166,6 +162,13 @@ fn add_labels<'a>(listing: &mut Listing<'a>, labels: &'a BTreeMap<String, String
     }
 }
 
+/// The sessions that are not deleted and within reach.
+fn within(reach: &Reach) -> Listing<'_> {
+    let mut listing = Listing::begin(format!("SELECT {SESSION} FROM sessions WHERE deleted_at IS NULL"));
+    listing.add(" AND tenant = ", reach.tenant().as_str().into(), "").add_if(" AND subject = ", reach.subject());
+    listing
+}
+
 /// One row more than the page holds was read, to know whether another page follows.
 fn page(mut sessions: Vec<Session>, limit: u32) -> Result<Page, Error> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -174,14 +177,14 @@ fn page(mut sessions: Vec<Session>, limit: u32) -> Result<Page, Error> {
     Ok(Page { next: sessions.last().filter(|_| more).map(|last| last.uid), sessions })
 }
 
-pub(super) async fn stop(tx: &Tx<'_>, owner: &Owner, id: &SessionId, end: &End) -> Result<Option<Session>, Error> {
-    let Some(life) = life(tx, owner, id).await? else { return Ok(None) };
+pub(super) async fn stop(tx: &Tx<'_>, reach: &Reach, id: &SessionId, end: &End) -> Result<Option<Session>, Error> {
+    let Some(life) = life(tx, reach, id).await? else { return Ok(None) };
     phases::end(tx, life, end).await?;
     phases::find(tx, life.uid).await
 }
 
-pub(super) async fn delete(tx: &Tx<'_>, owner: &Owner, id: &SessionId, end: &End) -> Result<Option<Session>, Error> {
-    let Some(life) = life(tx, owner, id).await? else { return Ok(None) };
+pub(super) async fn delete(tx: &Tx<'_>, reach: &Reach, id: &SessionId, end: &End) -> Result<Option<Session>, Error> {
+    let Some(life) = life(tx, reach, id).await? else { return Ok(None) };
     phases::end(tx, life, end).await?;
     let sql = "UPDATE sessions SET deleted_at = $2, events = events + 1 WHERE uid = $1 AND deleted_at IS NULL \
         RETURNING events";
@@ -190,6 +193,6 @@ pub(super) async fn delete(tx: &Tx<'_>, owner: &Owner, id: &SessionId, end: &End
     phases::find(tx, life.uid).await
 }
 
-async fn life(tx: &Tx<'_>, owner: &Owner, id: &SessionId) -> Result<Option<Incarnation>, Error> {
-    Ok(get(tx, owner, id).await?.map(|session| session.life()))
+async fn life(tx: &Tx<'_>, reach: &Reach, id: &SessionId) -> Result<Option<Incarnation>, Error> {
+    Ok(get(tx, reach, id).await?.map(|session| session.life()))
 }

@@ -11,6 +11,7 @@ use podling_session::{
 
 use super::{
     error::Error,
+    keys,
     phases::END,
     quotas,
     row::{self, SESSION},
@@ -46,6 +47,7 @@ pub(super) async fn sweep(tx: &Tx<'_>, keep_millis: i64, silence_millis: i64) ->
     let pruned = prune(tx, tx.now() - keep_millis).await?;
     forget_keys(tx).await?;
     quotas::prune(tx).await?;
+    keys::prune(tx).await?;
     Ok(Swept { ended, pruned })
 }
 

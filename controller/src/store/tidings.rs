@@ -1,4 +1,4 @@
-//! What happened to the sessions of one owner.
+//! What happened to the sessions within somebody's reach.
 //!
 //! One statement tells the events and how far they reach: whoever asks again from there passes over what others' sessions
 //! did, and misses nothing.
@@ -6,7 +6,7 @@
 use podling_session::{
     event::{Cursor, Tidings, Told},
     id::{SessionId, Uid},
-    principal::Owner,
+    principal::Reach,
 };
 
 use super::{
@@ -21,24 +21,26 @@ const END: Cursor = Cursor { transaction: i64::MAX.cast_unsigned(), row: i64::MA
 
 pub(super) async fn after(
     tx: &Tx<'_>,
-    owner: &Owner,
+    reach: &Reach,
     of: Option<Uid>,
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<Tidings, Error> {
-    let (tenant, subject) = (owner.tenant.as_str(), &*owner.subject);
+    let (tenant, subject) = (reach.tenant().as_str(), reach.subject());
     let from = after.unwrap_or(END);
     let rows = match tx.dialect() {
         Dialect::Sqlite => {
             let whose = if of.is_some() { "events.uid = $3" } else { "$3 IS NULL" };
             let values = values![tenant, subject, of, from.row, limit];
-            tx.all(&SQLITE.replace("{whose}", whose), values, row).await?
+            let mine = if subject.is_some() { "subject = $2" } else { "$2 IS NULL" };
+            tx.all(&SQLITE.replace("{whose}", whose).replace("{mine}", mine), values, row).await?
         }
         Dialect::Postgres => {
             let whose = if of.is_some() { "events.uid = $3" } else { "$3::uuid IS NULL" };
             let transaction = from.transaction.to_string();
             let values = values![tenant, subject, of, from.row, limit, &transaction];
-            tx.all(&POSTGRES.replace("{whose}", whose), values, row).await?
+            let mine = if subject.is_some() { "subject = $2" } else { "$2::text IS NULL" };
+            tx.all(&POSTGRES.replace("{whose}", whose).replace("{mine}", mine), values, row).await?
         }
     };
     let head = rows.first().map_or(from, |(head, _)| *head);
@@ -54,13 +56,13 @@ pub(super) async fn after(
 const SQLITE: &str = "SELECT '0' AS head_xact, head.head, '0' AS xact, told.* \
     FROM (SELECT coalesce(max(cursor), 0) AS head FROM events) AS head LEFT JOIN ( \
     SELECT events.cursor, events.uid, sequence, at, kind, events.detail, sessions.id FROM events \
-    JOIN sessions ON sessions.uid = events.uid WHERE tenant = $1 AND subject = $2 AND {whose} \
+    JOIN sessions ON sessions.uid = events.uid WHERE tenant = $1 AND {mine} AND {whose} \
     AND cursor > $4 ORDER BY cursor LIMIT $5) AS told ON 1 ORDER BY told.cursor";
 
 const POSTGRES: &str = "SELECT head.head::text AS head_xact, 0::bigint AS head, told.* \
     FROM (SELECT pg_snapshot_xmin(pg_current_snapshot()) AS head) AS head LEFT JOIN LATERAL ( \
     SELECT events.xact::text AS xact, events.cursor, events.uid, sequence, at, kind, events.detail, sessions.id \
-    FROM events JOIN sessions ON sessions.uid = events.uid WHERE tenant = $1 AND subject = $2 AND {whose} \
+    FROM events JOIN sessions ON sessions.uid = events.uid WHERE tenant = $1 AND {mine} AND {whose} \
     AND (events.xact, cursor) > ($6::text::xid8, $4) AND events.xact < head.head \
     ORDER BY events.xact, cursor LIMIT $5) AS told ON TRUE ORDER BY told.xact::xid8, told.cursor";
 

@@ -14,7 +14,7 @@ use super::{OpenError, Settings, target::Target};
 use crate::store::error::{Error, NoAnswer};
 
 /// The schema, oldest first, and how each step is undone. What was once released is never edited.
-const MIGRATIONS: [(&str, &str, &str); 3] = [
+const MIGRATIONS: [(&str, &str, &str); 4] = [
     (
         "V1__sessions",
         include_str!("../../../migrations/postgres/V1__sessions.sql"),
@@ -29,6 +29,11 @@ const MIGRATIONS: [(&str, &str, &str); 3] = [
         "V3__audit",
         include_str!("../../../migrations/postgres/V3__audit.sql"),
         include_str!("../../../migrations/postgres/D3__audit.sql"),
+    ),
+    (
+        "V4__keys",
+        include_str!("../../../migrations/postgres/V4__keys.sql"),
+        include_str!("../../../migrations/postgres/D4__keys.sql"),
     ),
 ];
 

@@ -104,7 +104,7 @@ async fn a_session_that_is_unknown_or_deleted_is_not_found() {
     let session = running(&world).await;
     let capability = token(&world, &session).await;
     assert_eq!(code(world.admit(Uid::new(), capability.clone()).await), Code::NotFound);
-    world.store.delete(&session.owner, &session.id, stopped()).await.expect("the store answers");
+    world.store.delete(&session.owner.clone().into(), &session.id, stopped()).await.expect("the store answers");
     assert_eq!(code(world.admit(session.uid, capability).await), Code::NotFound);
     let no_uid = AdmitRequest { uid: "../etc".into(), ..AdmitRequest::default() };
     assert_eq!(code(world.gateways().admit(bearing(SERVICE, no_uid)).await), Code::NotFound);
@@ -228,7 +228,7 @@ async fn a_session_that_is_deleted_while_it_starts_is_gone_for_its_viewers() {
     let mut stream = world.admit(session.uid, token(&world, &session).await).await.expect("admitted");
     admitted(&mut stream).await;
     assert!(matches!(said(&mut stream).await, Some(Message::Stage(_))));
-    world.store.delete(&session.owner, &session.id, stopped()).await.expect("the store answers");
+    world.store.delete(&session.owner.clone().into(), &session.id, stopped()).await.expect("the store answers");
     assert_eq!(code(next(&mut stream).await), Code::NotFound);
 }
 

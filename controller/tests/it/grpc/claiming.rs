@@ -13,7 +13,7 @@ use podling_session::{
     event::{Cursor, Tidings},
     id::{SessionId, Slot, Uid},
     phase::End,
-    principal::{Owner, Principal},
+    principal::{Principal, Reach},
     session::Session,
     spec::Draft,
     store::{Created, Filter, NewSession, Page, SessionStore, StoreError, SystemStore},
@@ -32,12 +32,12 @@ struct SlowDisk {
 impl SessionStore for SlowDisk {
     async fn tidings(
         &self,
-        owner: &Owner,
+        reach: &Reach,
         of: Option<Uid>,
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Tidings, StoreError> {
-        self.store.tidings(owner, of, after, limit).await
+        self.store.tidings(reach, of, after, limit).await
     }
 
     async fn create(&self, new: NewSession) -> Result<Created, StoreError> {
@@ -49,20 +49,20 @@ impl SessionStore for SlowDisk {
         self.store.flush().await
     }
 
-    async fn get(&self, owner: &Owner, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        self.store.get(owner, id).await
+    async fn get(&self, reach: &Reach, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        self.store.get(reach, id).await
     }
 
-    async fn list(&self, owner: &Owner, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError> {
-        self.store.list(owner, filter, after, limit).await
+    async fn list(&self, reach: &Reach, filter: &Filter, after: Option<Uid>, limit: u32) -> Result<Page, StoreError> {
+        self.store.list(reach, filter, after, limit).await
     }
 
-    async fn stop(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
-        self.store.stop(owner, id, end).await
+    async fn stop(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
+        self.store.stop(reach, id, end).await
     }
 
-    async fn delete(&self, owner: &Owner, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
-        self.store.delete(owner, id, end).await
+    async fn delete(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
+        self.store.delete(reach, id, end).await
     }
 }
 

@@ -104,7 +104,7 @@ async fn the_heartbeat_of_an_ended_session_brings_its_end_once() {
     let world = World::start().await;
     let session = world.create(&[]).await;
     let mut line = assigned(&world, &session).await;
-    world.store.delete(&session.owner, &session.id, stopped()).await.expect("the store answers");
+    world.store.delete(&session.owner.clone().into(), &session.id, stopped()).await.expect("the store answers");
     let stop = until("the end told", Duration::from_secs(3), async || match line.beat().await {
         Some(order::Order::Beat(_)) => None,
         answer => Some(answer),

@@ -16,6 +16,7 @@ use podling_controller::{
     clock::StoreClock,
     core::{Core, Settings},
     grpc::{self, orders::Orders},
+    identity::Identity,
     limit::MemoryRateLimiter,
     logs::Logs,
     seal::Seal,
@@ -217,17 +218,19 @@ impl World {
 async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
     let blobs = directory.path().join("blobs");
     std::fs::create_dir(&blobs).expect("created");
+    let (seal, clock) = (Arc::new(Seal::new(&[7; 32])), Arc::new(StoreClock::from(jiff::Timestamp::now())));
     Core {
         sessions: store.clone(),
         system: store.clone(),
+        identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
         signer: signer().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),
-        seal: Arc::new(Seal::new(&[7; 32])),
+        seal,
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
         bundles: Bundles::in_directory(&blobs, BundleArgs::default(), Duration::from_secs(300)),
-        clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
+        clock,
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),
         audit: Arc::new(Audit::new(store.clone())),

@@ -17,7 +17,8 @@ use podling_controller::{
     core::{Core, Settings},
     grpc::orders::Orders,
     http::{Door, router},
-    identity::bootstrap_key,
+    identity::{Identity, bootstrap_key},
+    keys,
     limit::MemoryRateLimiter,
     logs::Logs,
     seal::Seal,
@@ -30,9 +31,12 @@ use podling_session::{
     id::LaunchName,
     launch::{Launch, LaunchError, Launched, Launcher},
     limit::Rate,
+    principal::Role,
+    scopes::Scopes,
     spec::Policy,
 };
 use reqwest::{Client, Method, RequestBuilder, Response};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::OnceCell, task::JoinSet};
@@ -79,6 +83,14 @@ impl App {
         servers.spawn(podling_daemon::http::serve(listener, service, stop.clone()));
         let (client, _stop) = (Client::new(), stop.drop_guard());
         App { base, core, store, serving, key, directory, client, _stop, _servers: servers }
+    }
+
+    /// A key of somebody of the tenant, with all scopes of its role where none are given.
+    pub(crate) async fn key_of(&self, tenant: &str, role: Role, scopes: Option<Scopes>) -> String {
+        let tenant = tenant.parse().expect("a tenant");
+        let wanted = keys::Wanted { tenant, subject: None, role, scopes, name: "test".into(), life: None };
+        let made = keys::create(&self.core, wanted).await.expect("a key");
+        made.secret.expose_secret().to_owned()
     }
 
     /// A request without a key.
@@ -146,17 +158,19 @@ fn read(path: &Path) -> String {
 async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
     let blobs = directory.path().join("blobs");
     std::fs::create_dir(&blobs).expect("a directory");
+    let (seal, clock) = (Arc::new(Seal::new(&[7; 32])), Arc::new(StoreClock::from(jiff::Timestamp::now())));
     Core {
         sessions: store.clone(),
         system: store.clone(),
+        identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
         signer: keys().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),
-        seal: Arc::new(Seal::new(&[7; 32])),
+        seal,
         logs: Arc::new(Logs::in_directory(&blobs).expect("it exists")),
         bundles: Bundles::in_directory(&blobs, BundleArgs::default(), Duration::from_secs(300)),
-        clock: Arc::new(StoreClock::from(jiff::Timestamp::now())),
+        clock,
         orders: Arc::new(Orders::default()),
         beats: Arc::default(),
         audit: Arc::new(Audit::new(store.clone())),

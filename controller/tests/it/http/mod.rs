@@ -6,6 +6,7 @@ mod creating;
 mod describing;
 mod following_events;
 mod guarding;
+mod keying;
 mod limiting;
 mod listing;
 mod owning;

@@ -1,16 +1,7 @@
 //! Sessions of one's own, and those of others, which are as if they were not.
 
-use std::sync::{Arc, Mutex, MutexGuard};
-
-use async_trait::async_trait;
-use jiff::Timestamp;
-use podling_controller::{core::Core, identity::ApiKey};
-use podling_session::{
-    principal::{Owner, Role},
-    store::{KeyRow, PrincipalStore, StoreError},
-};
+use podling_session::principal::Role;
 use reqwest::Method;
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::app::{App, answer, command};
@@ -50,12 +41,8 @@ async fn a_stopped_session_stays_and_a_deleted_one_is_gone() {
 
 #[tokio::test]
 async fn a_foreign_session_answers_as_an_unknown_one() {
-    let mallory = ApiKey::random();
-    let app = App::start_with(|core| {
-        let owner = Owner { tenant: "test:claim:other".parse().expect("a tenant"), subject: "mallory".into() };
-        core.principals = Arc::new(Keys::with(&mallory, core, owner));
-    })
-    .await;
+    let app = App::start().await;
+    let mallory = app.key_of("test:claim:other", Role::User, None).await;
     let session = app.create(&command()).await;
     let uid = session["uid"].as_str().expect("a uid");
     for (method, rest) in [
@@ -67,47 +54,15 @@ async fn a_foreign_session_answers_as_an_unknown_one() {
     ] {
         let ask = |id: &str| {
             let request = app.bare(method.clone(), &format!("/api/sessions/{id}{rest}"));
-            answer(request.header("x-request-id", "same").bearer_auth(mallory.expose().expose_secret()))
+            answer(request.header("x-request-id", "same").bearer_auth(&mallory))
         };
         let foreign = ask(uid).await;
         assert_eq!(foreign, ask("unknown").await, "{method} {rest}");
         assert_eq!((foreign.0, &foreign.1["error"]), (404, &json!("Session not found")));
         assert_eq!(ask("-bad-").await.0, 400);
     }
-    let (_, page) = answer(app.bare(Method::GET, "/api/sessions").bearer_auth(mallory.expose().expose_secret())).await;
+    let (_, page) = answer(app.bare(Method::GET, "/api/sessions").bearer_auth(&mallory)).await;
     assert_eq!(page["count"], 0);
     let (_, still) = app.get(&format!("/api/sessions/{uid}")).await;
     assert_eq!(still["phase"], "pending");
-}
-
-/// A store that takes a second key: so far the real one only makes the first.
-struct Keys(Mutex<Vec<KeyRow>>);
-
-impl Keys {
-    fn with(key: &ApiKey, core: &Core, owner: Owner) -> Keys {
-        let keys = Keys(Mutex::default());
-        keys.add(key.id(), key.hash(&core.seal), &owner, Role::User);
-        keys
-    }
-
-    fn add(&self, id: &str, hash: [u8; 32], owner: &Owner, role: Role) {
-        let created_at = Timestamp::now();
-        self.rows().push(KeyRow { id: id.to_owned(), hash, owner: owner.clone(), role, created_at });
-    }
-
-    fn rows(&self) -> MutexGuard<'_, Vec<KeyRow>> {
-        self.0.lock().expect("no test panics with it")
-    }
-}
-
-#[async_trait]
-impl PrincipalStore for Keys {
-    async fn key(&self, id: &str) -> Result<Option<KeyRow>, StoreError> {
-        Ok(self.rows().iter().find(|row| row.id == id).cloned())
-    }
-
-    async fn add_first_key(&self, id: &str, hash: [u8; 32], owner: &Owner, role: Role) -> Result<bool, StoreError> {
-        self.add(id, hash, owner, role);
-        Ok(true)
-    }
 }

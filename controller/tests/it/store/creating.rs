@@ -13,7 +13,7 @@ pub(crate) async fn a_created_session_is_pending_and_found_by_id_and_uid(world: 
     let made = create(&world, named("mine")).await;
     assert_eq!((&made.phase, made.release, made.incarnation), (&Phase::Pending, Release::Held, 1));
     for id in [id("mine"), made.uid.into()] {
-        assert_eq!(world.store().get(&alice(), &id).await.expect("the store answers").as_ref(), Some(&made));
+        assert_eq!(world.store().get(&own(), &id).await.expect("the store answers").as_ref(), Some(&made));
     }
     assert_eq!(find(&world, made.life()).await, made);
     let sealed = world.store().sealed(made.uid).await.expect("the store answers").expect("it is there");
@@ -101,7 +101,7 @@ pub(crate) async fn a_repeat_counts_for_24_hours(world: impl World) {
 pub(crate) async fn a_late_repeat_does_not_make_a_pruned_session_again(world: impl World) {
     let keyed = || NewSession { idempotency: repeatable("k", 1), ..new() };
     let first = create(&world, keyed()).await;
-    world.store().delete(&alice(), &first.id, stopped()).await.expect("the store answers");
+    world.store().delete(&own(), &first.id, stopped()).await.expect("the store answers");
     release(&world, first.life()).await;
     assert_eq!(world.store().sweep(DAY, MINUTE).await.expect("the store answers").pruned.len(), 1);
     assert_eq!(world.store().create(keyed()).await.expect("the store answers"), Created::IdempotencyConflict);

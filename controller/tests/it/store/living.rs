@@ -182,7 +182,7 @@ pub(crate) async fn events_are_numbered_without_gaps(world: impl World) {
     end(&world, life).await;
     store.stage(life, Stage::Installing).await.expect("the store answers");
     release(&world, life).await;
-    store.delete(&alice(), &made.id, stopped()).await.expect("the store answers");
+    store.delete(&own(), &made.id, stopped()).await.expect("the store answers");
     let events = store.events(made.uid, 0).await.expect("the store answers");
     let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
     let expected = ["created", "starting", "running", "", "ended", "released", "deleted"].map(|word| match word {

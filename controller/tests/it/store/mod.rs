@@ -29,6 +29,7 @@ macro_rules! contract {
             creating::a_late_repeat_does_not_make_a_pruned_session_again,
             creating::of_20_equal_requests_at_once_one_makes_a_session,
             owning::sessions_of_others_are_not_found,
+            owning::an_admin_of_the_tenant_reaches_the_sessions_of_all_its_owners,
             owning::an_owner_stops_a_session_once,
             owning::a_deleted_session_is_hidden_and_its_id_free,
             owning::deleting_keeps_the_end_that_was,
@@ -87,6 +88,13 @@ macro_rules! contract {
             telling::tidings_are_of_ones_own_sessions_once_and_in_order,
             telling::tidings_begin_now_or_after_any_event,
             keys::the_first_key_is_added_once,
+            keys::a_tenant_lists_its_own_keys_in_pages_and_operators_list_all,
+            keys::a_tenant_has_as_many_keys_as_may_be_and_those_that_are_over_do_not_count,
+            keys::a_key_is_revoked_once_and_by_its_own_tenant_or_operators,
+            keys::a_rotated_key_has_two_secrets_for_a_while,
+            keys::a_key_that_is_over_gets_no_other_secret,
+            keys::the_last_use_of_keys_is_noted,
+            keys::keys_that_are_over_are_forgotten_after_a_month,
         }
     };
     ($world:ident; $($module:ident::$rule:ident),* $(,)?) => {$(

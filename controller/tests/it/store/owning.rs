@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use podling_session::{
     id::Uid,
     phase::{End, EndReason},
+    principal::Reach,
     session::Release,
     spec::{MAX_LABELS, Spec},
     store::{Filter, NewSession},
@@ -15,7 +16,8 @@ use super::world::*;
 pub(crate) async fn sessions_of_others_are_not_found(world: impl World) {
     let made = create(&world, named("mine")).await;
     let store = world.store();
-    for stranger in [owner("acme", "bob"), owner("other", "alice")] {
+    let strangers = [owner("acme", "bob").into(), owner("other", "alice").into(), Reach::Tenant(tenant("other"))];
+    for stranger in strangers {
         for id in [id("mine"), made.uid.into()] {
             assert_eq!(store.get(&stranger, &id).await.expect("the store answers"), None);
             assert_eq!(store.stop(&stranger, &id, stopped()).await.expect("the store answers"), None);
@@ -27,12 +29,30 @@ pub(crate) async fn sessions_of_others_are_not_found(world: impl World) {
     assert_eq!(find(&world, made.life()).await, made);
 }
 
+pub(crate) async fn an_admin_of_the_tenant_reaches_the_sessions_of_all_its_owners(world: impl World) {
+    let made = create(&world, named("mine")).await;
+    let others = create(&world, NewSession { owner: owner("acme", "bob"), ..named("his") }).await;
+    create(&world, NewSession { owner: owner("other", "alice"), ..named("mine") }).await;
+    let (store, acme) = (world.store(), Reach::Tenant(tenant("acme")));
+    let page = store.list(&acme, &Filter::default(), None, 10).await.expect("the store answers");
+    assert_eq!(page.sessions, [others.clone(), made.clone()]);
+    for (name, session) in [("mine", &made), ("his", &others)] {
+        for id in [id(name), session.uid.into()] {
+            assert_eq!(store.get(&acme, &id).await.expect("the store answers").as_ref(), Some(session));
+        }
+    }
+    let ended = store.stop(&acme, &id("his"), stopped()).await.expect("the store answers").expect("it is in reach");
+    assert_eq!((ended.uid, reason(&ended)), (others.uid, Some(EndReason::Stopped)));
+    assert!(store.delete(&acme, &id("mine"), stopped()).await.expect("the store answers").is_some());
+    assert_eq!(store.get(&own(), &id("mine")).await.expect("the store answers"), None);
+}
+
 pub(crate) async fn an_owner_stops_a_session_once(world: impl World) {
     let made = run(&world, named("mine")).await;
     let store = world.store();
-    let ended = store.stop(&alice(), &made.id, stopped()).await.expect("the store answers").expect("it is Alice's");
+    let ended = store.stop(&own(), &made.id, stopped()).await.expect("the store answers").expect("it is Alice's");
     assert_eq!((reason(&ended), ended.release), (Some(EndReason::Stopped), Release::Held));
-    let again = store.stop(&alice(), &made.id, End::because(EndReason::Admin)).await.expect("the store answers");
+    let again = store.stop(&own(), &made.id, End::because(EndReason::Admin)).await.expect("the store answers");
     assert_eq!(again, Some(ended));
     assert_eq!(store.sealed(made.uid).await.expect("the store answers").expect("it is there").secrets, None);
 }
@@ -40,29 +60,29 @@ pub(crate) async fn an_owner_stops_a_session_once(world: impl World) {
 pub(crate) async fn a_deleted_session_is_hidden_and_its_id_free(world: impl World) {
     let made = create(&world, named("mine")).await;
     let store = world.store();
-    let hidden = store.delete(&alice(), &made.id, stopped()).await.expect("the store answers").expect("it is Alice's");
+    let hidden = store.delete(&own(), &made.id, stopped()).await.expect("the store answers").expect("it is Alice's");
     assert!(hidden.deleted_at.is_some() && reason(&hidden) == Some(EndReason::Stopped));
     for id in [made.id.clone(), made.uid.into()] {
-        assert_eq!(store.get(&alice(), &id).await.expect("the store answers"), None);
-        assert_eq!(store.stop(&alice(), &id, stopped()).await.expect("the store answers"), None);
-        assert_eq!(store.delete(&alice(), &id, stopped()).await.expect("the store answers"), None);
+        assert_eq!(store.get(&own(), &id).await.expect("the store answers"), None);
+        assert_eq!(store.stop(&own(), &id, stopped()).await.expect("the store answers"), None);
+        assert_eq!(store.delete(&own(), &id, stopped()).await.expect("the store answers"), None);
     }
-    assert!(store.list(&alice(), &Filter::default(), None, 9).await.expect("the store answers").sessions.is_empty());
+    assert!(store.list(&own(), &Filter::default(), None, 9).await.expect("the store answers").sessions.is_empty());
     // It is released behind its owner's back, beside its successor.
     let next = create(&world, named("mine")).await;
-    assert_eq!(store.get(&alice(), &id("mine")).await.expect("the store answers"), Some(next));
+    assert_eq!(store.get(&own(), &id("mine")).await.expect("the store answers"), Some(next));
     assert!(release(&world, made.life()).await);
 }
 
 pub(crate) async fn deleting_keeps_the_end_that_was(world: impl World) {
     let made = run(&world, named("mine")).await;
     world.store().end(made.life(), &End::exit(3)).await.expect("the store answers");
-    let hidden = world.store().delete(&alice(), &made.id, stopped()).await.expect("the store answers");
+    let hidden = world.store().delete(&own(), &made.id, stopped()).await.expect("the store answers");
     assert_eq!(hidden.expect("it is Alice's").phase.end(), Some(&End::exit(3)));
 }
 
 async fn list(world: &impl World, filter: &Filter) -> Vec<Uid> {
-    let page = world.store().list(&alice(), filter, None, 100).await.expect("the store answers");
+    let page = world.store().list(&own(), filter, None, 100).await.expect("the store answers");
     page.sessions.iter().map(|session| session.uid).collect()
 }
 
@@ -74,7 +94,7 @@ pub(crate) async fn pages_hold_every_session_once_the_youngest_first(world: impl
     made.reverse();
     let (mut seen, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = world.store().list(&alice(), &Filter::default(), after, 3).await.expect("the store answers");
+        let page = world.store().list(&own(), &Filter::default(), after, 3).await.expect("the store answers");
         seen.extend(page.sessions.iter().map(|session| session.uid));
         pages += 1;
         // A session that comes in between belongs to no later page.
@@ -91,7 +111,7 @@ pub(crate) async fn the_last_page_names_no_next(world: impl World) {
     for _ in 0..3 {
         create(&world, new()).await;
     }
-    let page = world.store().list(&alice(), &Filter::default(), None, 3).await.expect("the store answers");
+    let page = world.store().list(&own(), &Filter::default(), None, 3).await.expect("the store answers");
     assert_eq!((page.sessions.len(), page.next), (3, None));
 }
 

@@ -142,7 +142,7 @@ pub(crate) async fn an_ended_session_is_pruned_when_its_time_has_come(world: imp
 
 pub(crate) async fn a_deleted_session_is_pruned_at_once_when_released(world: impl World) {
     let session = run(&world, new()).await;
-    world.store().delete(&alice(), &session.id, stopped()).await.expect("the store answers");
+    world.store().delete(&own(), &session.id, stopped()).await.expect("the store answers");
     assert_eq!(sweep(&world).await.pruned, []);
     release(&world, session.life()).await;
     let pruned = sweep(&world).await.pruned;

@@ -9,7 +9,7 @@ pub(crate) use podling_session::{
 use podling_session::{
     id::{Incarnation, RunnerId, SessionId, Uid},
     phase::{End, EndReason, Phase},
-    principal::{Owner, Tenant},
+    principal::{Owner, Reach, Tenant},
     session::{Isolation, Session},
     spec::{Draft, Policy, Spec},
     store::{Beat, Claim, Created, Idempotency, NewSession, Sealed, Work},
@@ -30,13 +30,21 @@ pub(crate) trait World: Send + Sync {
     fn advance(&self, by: Duration);
 }
 
+pub(crate) fn tenant(name: &str) -> Tenant {
+    format!("test:claim:{name}").parse().expect("a tenant")
+}
+
 pub(crate) fn owner(tenant: &str, subject: &str) -> Owner {
-    let tenant: Tenant = format!("test:claim:{tenant}").parse().expect("a tenant");
-    Owner { tenant, subject: subject.into() }
+    Owner { tenant: self::tenant(tenant), subject: subject.into() }
 }
 
 pub(crate) fn alice() -> Owner {
     owner("acme", "alice")
+}
+
+/// Alice's sessions alone.
+pub(crate) fn own() -> Reach {
+    alice().into()
 }
 
 pub(crate) fn spec() -> Spec {

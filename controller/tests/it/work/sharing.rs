@@ -145,7 +145,7 @@ async fn a_stop_at_one_controller_is_told_by_the_one_that_has_the_stream() {
     let (_beats, mut stream) = connect(one.core(), &session, &other.control()).await;
     assert!(matches!(next(&mut stream).await, order::Order::Assign(_)));
     let asked = Instant::now();
-    sessions::delete(one.core(), &session.owner, &id(&session)).await.expect("deletable");
+    sessions::delete(one.core(), &session.owner.clone().into(), &id(&session)).await.expect("deletable");
     let order::Order::Stop(Stop { reason, .. }) = next(&mut stream).await else { panic!("no stop") };
     assert_eq!(reason, "stopped");
     assert!(asked.elapsed() < Duration::from_secs(1), "it took {:?}", asked.elapsed());

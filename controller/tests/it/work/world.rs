@@ -88,7 +88,7 @@ impl World {
     }
 
     pub(super) async fn delete(&self, session: &Session) {
-        sessions::delete(self.core(), &session.owner, &id(session)).await.expect("deletable");
+        sessions::delete(self.core(), &session.owner.clone().into(), &id(session)).await.expect("deletable");
     }
 
     /// The session once it is as asked.

@@ -6,13 +6,12 @@ use futures_util::future::{BoxFuture, FutureExt};
 use podling_controller::store::Store;
 use podling_session::{
     id::Incarnation,
-    principal::Role,
     store::{Beat, Created, NewSession},
 };
 use tokio::task::JoinSet;
 
 use super::{Postgres, fresh};
-use crate::store::world::*;
+use crate::store::{keys::new_key, world::*};
 
 const ROUNDS: usize = 20;
 
@@ -94,8 +93,7 @@ async fn the_first_key_is_added_by_one_of_two_controllers() {
         let worlds = two().await;
         let added = at_once(&worlds, 8, |store, number| {
             let name = format!("key{number}");
-            async move { store.add_first_key(&name, [1; 32], &alice(), Role::Operator).await.expect("it answers") }
-                .boxed()
+            async move { store.add_first_key(&new_key(&name)).await.expect("it answers") }.boxed()
         })
         .await;
         assert_eq!(count(&added, |added| *added), 1);
