@@ -7,7 +7,7 @@ use humantime::parse_duration;
 use podling_daemon::source_args::SourceArgs;
 use podling_session::{
     forward::Forward,
-    limit::Rate,
+    quota::Quota,
     session::Isolation,
     spec::{Limits, Policy},
 };
@@ -133,6 +133,14 @@ pub struct QuotaArgs {
     /// Viewers that one session may have at once
     #[arg(long, env = "PODLING_MAX_VIEWERS", value_name = "NUMBER", default_value_t = 1_000)]
     pub max_viewers: u32,
+
+    /// Logs of ended sessions that may be kept of one owner, in bytes; with more, it creates none
+    #[arg(long, env = "PODLING_MAX_STORED_BYTES_PER_OWNER", value_name = "BYTES", default_value_t = 64 << 30)]
+    pub max_stored_bytes_per_owner: u64,
+
+    /// The same of all owners of one tenant together, in bytes
+    #[arg(long, env = "PODLING_MAX_STORED_BYTES_PER_TENANT", value_name = "BYTES", default_value_t = 256 << 30)]
+    pub max_stored_bytes_per_tenant: u64,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -203,8 +211,19 @@ impl PolicyArgs {
 }
 
 impl QuotaArgs {
-    pub fn create_rate(&self, default_per_minute: NonZeroU32) -> Rate {
-        Rate { burst: self.creates_per_minute.unwrap_or(default_per_minute), period: Duration::from_secs(60) }
+    /// What holds where operators say nothing else, with the policy's maxima.
+    pub fn quota(&self, default_creates_per_minute: NonZeroU32, policy: &Policy) -> Quota {
+        Quota {
+            sessions: self.max_sessions_per_owner,
+            tenant_sessions: self.max_sessions_per_tenant,
+            creates_per_minute: self.creates_per_minute.unwrap_or(default_creates_per_minute),
+            viewers: self.max_viewers,
+            stored_bytes: self.max_stored_bytes_per_owner,
+            tenant_stored_bytes: self.max_stored_bytes_per_tenant,
+            max_deadline: policy.max_deadline,
+            max_idle: policy.max_idle,
+            max_limits: policy.max_limits,
+        }
     }
 }
 
@@ -253,7 +272,8 @@ mod tests {
         assert_eq!(format!("{:?}", args.bundles), format!("{:?}", BundleArgs::default()));
         assert_eq!(args.runners.lowest_level(), Isolation::Reduced);
         let five = NonZeroU32::new(5).expect("not zero");
-        assert_eq!(args.quotas.create_rate(five).burst, five);
+        let quota = args.quotas.quota(five, &Policy::default());
+        assert_eq!((quota.creates_per_minute, quota.sessions, quota.max_idle), (five, 50, Policy::default().max_idle));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use podling_session::{
     code_hosts::CodeHosts,
     launch::Launcher,
-    limit::{Rate, RateLimiter},
+    limit::RateLimiter,
+    quota::Quota,
     sign::Signer,
     spec::Policy,
     store::{PrincipalStore, SessionStore, SystemStore},
@@ -14,7 +15,7 @@ use url::Url;
 
 use crate::{
     audit::Audit, beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, identity::Identity,
-    logs::Logs, seal::Seal,
+    logs::Logs, quotas::Quotas, seal::Seal,
 };
 
 /// The composition of one controller. Cheap to share: clones point to the same.
@@ -24,6 +25,7 @@ pub struct Core {
     pub system: Arc<dyn SystemStore>,
     pub principals: Arc<dyn PrincipalStore>,
     pub identity: Arc<Identity>,
+    pub quotas: Arc<Quotas>,
     pub signer: Arc<dyn Signer>,
     pub limiter: Arc<dyn RateLimiter>,
     pub launcher: Arc<dyn Launcher>,
@@ -53,12 +55,8 @@ pub struct Settings {
     pub token_life: Duration,
     /// How long the row, events and log of an ended session are kept.
     pub keep_ended: Duration,
-    /// Creates per caller.
-    pub create_rate: Rate,
-    pub max_sessions_per_owner: u32,
-    pub max_sessions_per_tenant: u32,
-    /// Viewers of one session at once.
-    pub max_viewers: u32,
+    /// What owners may use of whom operators say nothing else.
+    pub quota: Quota,
     /// Runners that are kept ready for sessions to come.
     pub warm_runners: usize,
     /// How long a command has between SIGTERM and SIGKILL.

@@ -11,6 +11,7 @@ pub mod service;
 pub mod grpc;
 pub mod http;
 
+pub mod allowance;
 pub mod audit;
 pub mod beats;
 pub mod bundles;
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod direct;
 pub mod logs;
 pub mod pool;
+pub mod quotas;
 pub mod reaper;
 pub mod sessions;
 pub mod work;

@@ -8,18 +8,19 @@ use jiff::Timestamp;
 use podling_session::{
     capability::SessionKey,
     id::{SessionId, TokenId, Uid},
-    limit::{Decision, Unavailable},
+    limit::Unavailable,
     phase::{End, EndReason},
     principal::{Owner, Principal, Reach},
+    quota::Quota,
     session::Session,
     source::Source,
-    spec::{Draft, InvalidField, Secrets, Spec},
-    store::{Created, Filter, Idempotency, NewSession, Page, Sealed, StoreError},
+    spec::{Draft, Extension, InvalidField, Secrets, Spec},
+    store::{Created, Extended, Filter, Idempotency, NewSession, Page, Sealed, StoreError},
     token::{AUDIENCE, Claims, Scope},
 };
 use tracing::info;
 
-use crate::{bundles::BundleError, core::Core, grpc::control::assignment};
+use crate::{allowance::Allowance, bundles::BundleError, core::Core, grpc::control::assignment, quotas};
 
 /// Why a verb did nothing.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,16 @@ pub enum Error {
     /// It never was, was deleted, or is somebody else's: callers cannot tell which.
     #[error("no such session")]
     NotFound,
+    #[error("the session has ended")]
+    Ended,
     #[error("a session with the id {0} exists")]
     IdTaken(SessionId),
     #[error("the idempotency key came with another request before")]
     IdempotencyConflict,
     #[error("{max} sessions are held, as many as may be")]
     QuotaExceeded { max: u32 },
+    #[error("{max_bytes} bytes of logs are kept, as many as may be")]
+    StorageExceeded { max_bytes: u64 },
     #[error("too many sessions were created")]
     RateLimited { retry_after: Duration },
     #[error("the session store failed")]
@@ -73,21 +78,45 @@ pub enum Origin {
     Repeated,
 }
 
+/// What became of a create.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the create has left; none of one that was refused before it was counted.
+    pub allowance: Option<Allowance>,
+    pub outcome: Result<Ticket, Error>,
+}
+
 /// Makes a session for its owner. The rules come before the rate limit, so that mistakes cost no allowance, and the
 /// token before the row, so that a signer that is down leaves nothing behind.
-pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Ticket, Error> {
-    let (spec, secrets) = check(core, &request)?;
+pub async fn create(core: &Core, owner: &Owner, request: Request) -> Answered {
+    let mut allowance = None;
+    let outcome = try_create(core, owner, request, &mut allowance).await;
+    Answered { allowance, outcome }
+}
+
+async fn try_create(
+    core: &Core,
+    owner: &Owner,
+    request: Request,
+    allowance: &mut Option<Allowance>,
+) -> Result<Ticket, Error> {
+    let quota = quotas::effective(core, owner).await?;
+    let (spec, secrets) = check(core, &request, &quota)?;
     if let Some(Source::Bundle(sum)) = &spec.source
         && !core.bundles.take(&owner.tenant, sum).await?
     {
         let message = "there is no such bundle: upload it first, from POST /api/bundles on, or with podling run";
         return Err(InvalidField::new("code_url", message).into());
     }
-    take_allowance(core, owner).await?;
+    let taken = Allowance::of_create(core, owner, &quota).await.map_err(Error::Limiter)?;
+    *allowance = Some(taken);
+    if let Some(retry_after) = taken.retry_after() {
+        return Err(Error::RateLimited { retry_after });
+    }
     let uid = Uid::new();
     let token = mint(core, owner, uid).await?;
     let key = SessionKey::random();
-    let new = new_session(core, owner, uid, spec, core.seal.seal(uid, &key, &secrets), &request);
+    let new = new_session(core, owner, uid, spec, core.seal.seal(uid, &key, &secrets), &request, &quota);
     let id = new.id.clone();
     let made = core.sessions.create(new).await?;
     // Before the disk has the session, which takes as long as the start of a command does. A power failure that undid
@@ -106,6 +135,7 @@ pub async fn create(core: &Core, owner: &Owner, request: Request) -> Result<Tick
         Created::IdTaken => Err(Error::IdTaken(id)),
         Created::IdempotencyConflict => Err(Error::IdempotencyConflict),
         Created::QuotaExceeded { max } => Err(Error::QuotaExceeded { max }),
+        Created::StorageExceeded { max_bytes } => Err(Error::StorageExceeded { max_bytes }),
     }
 }
 
@@ -130,6 +160,22 @@ pub async fn stop(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session,
     Ok(session)
 }
 
+/// Gives a session that has not ended another deadline, another idle time, or both, within its owner's maxima. The
+/// deadline counts from Running, as ever.
+pub async fn extend(core: &Core, reach: &Reach, id: &SessionId, wanted: Extension) -> Result<Session, Error> {
+    let session = get(core, reach, id).await?;
+    let quota = quotas::effective(core, &session.owner).await?;
+    let spans = wanted.check(&quota.policy(&core.settings.policy))?;
+    match core.sessions.extend(reach, id, spans).await? {
+        Extended::Changed(session) => {
+            info!(session.id = %session.uid, "session {} has other deadlines", session.uid);
+            Ok(session)
+        }
+        Extended::Ended => Err(Error::Ended),
+        Extended::NotFound => Err(Error::NotFound),
+    }
+}
+
 /// Ends a session and hides it; its runner, log and workspace are released behind it.
 pub async fn delete(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session, Error> {
     let session = core.sessions.delete(reach, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
@@ -144,31 +190,27 @@ pub async fn token(core: &Core, caller: &Principal, id: &SessionId) -> Result<Ti
     Ok(Ticket { session, token, origin: Origin::Repeated })
 }
 
-fn check(core: &Core, request: &Request) -> Result<(Spec, Secrets), InvalidField> {
+fn check(core: &Core, request: &Request, quota: &Quota) -> Result<(Spec, Secrets), InvalidField> {
     // A name that looks like another session's uid would make that session hard to name.
     if request.id.as_ref().is_some_and(|id| id.as_str().parse::<Uid>().is_ok()) {
         return Err(InvalidField::new("id", "id must not have the form of a uid (UUIDv7)"));
     }
-    let (spec, secrets) = Spec::check(request.draft.clone(), &core.settings.policy)?;
+    let (spec, secrets) = Spec::check(request.draft.clone(), &quota.policy(&core.settings.policy))?;
     if let Some(url) = spec.source.as_ref().and_then(Source::url) {
         core.settings.code_hosts.check(&url)?;
     }
     Ok((spec, secrets))
 }
 
-async fn take_allowance(core: &Core, owner: &Owner) -> Result<(), Error> {
-    // A tenant holds no line feed, so no two owners share a key.
-    let key = format!("create\n{}\n{}", owner.tenant, owner.subject);
-    match core.limiter.take(&key, core.settings.create_rate).await.map_err(Error::Limiter)? {
-        Decision::Allowed => Ok(()),
-        Decision::Limited { retry_after } => {
-            metrics::counter!("podling_rate_limit_hits_total", "limit" => "create").increment(1);
-            Err(Error::RateLimited { retry_after })
-        }
-    }
-}
-
-fn new_session(core: &Core, owner: &Owner, uid: Uid, spec: Spec, sealed: Sealed, request: &Request) -> NewSession {
+fn new_session(
+    core: &Core,
+    owner: &Owner,
+    uid: Uid,
+    spec: Spec,
+    sealed: Sealed,
+    request: &Request,
+    quota: &Quota,
+) -> NewSession {
     NewSession {
         uid,
         id: request.id.clone().unwrap_or_else(|| uid.into()),
@@ -176,8 +218,10 @@ fn new_session(core: &Core, owner: &Owner, uid: Uid, spec: Spec, sealed: Sealed,
         spec,
         sealed,
         idempotency: request.idempotency.clone(),
-        max_per_owner: core.settings.max_sessions_per_owner,
-        max_per_tenant: core.settings.max_sessions_per_tenant,
+        max_per_owner: quota.sessions,
+        max_per_tenant: quota.tenant_sessions,
+        max_stored_bytes: quota.stored_bytes,
+        max_tenant_stored_bytes: quota.tenant_stored_bytes,
         warm: core.orders.waiting(),
     }
 }

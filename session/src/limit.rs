@@ -15,11 +15,20 @@ pub struct Rate {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    Allowed,
-    /// Nothing was taken; the next one passes after this long.
-    Limited {
-        retry_after: Duration,
+    Allowed {
+        /// As many more pass at once.
+        remaining: u32,
+        /// After this long without another the allowance is whole again, at the latest.
+        whole_after: Duration,
     },
+    /// Nothing was taken; the next one passes after this long.
+    Limited { retry_after: Duration },
+}
+
+impl Decision {
+    pub fn is_allowed(self) -> bool {
+        matches!(self, Decision::Allowed { .. })
+    }
 }
 
 #[async_trait]

@@ -184,6 +184,38 @@ impl Spec {
     }
 }
 
+/// Other spans for a session that is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extension {
+    pub deadline_seconds: Option<u64>,
+    pub idle_seconds: Option<u64>,
+}
+
+/// Spans that keep the rules; none stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spans {
+    /// Counted from Running.
+    pub deadline: Option<Duration>,
+    pub idle: Option<Duration>,
+}
+
+impl Extension {
+    /// # Errors
+    /// When nothing is asked for, or more than there may be.
+    pub fn check(self, policy: &Policy) -> Result<Spans, InvalidField> {
+        let Extension { deadline_seconds, idle_seconds } = self;
+        if deadline_seconds.is_none() && idle_seconds.is_none() {
+            return Err(InvalidField::new("deadline_seconds", "deadline_seconds or idle_seconds is required"));
+        }
+        let span =
+            |field: &str, value: Option<u64>, max: Duration| value.map(|_| seconds(field, value, max, max)).transpose();
+        Ok(Spans {
+            deadline: span("deadline_seconds", deadline_seconds, policy.max_deadline)?,
+            idle: span("idle_seconds", idle_seconds, policy.max_idle)?,
+        })
+    }
+}
+
 fn source(url: Option<&str>, checksum: Option<&str>) -> Result<Option<Source>, InvalidField> {
     let checksum = checksum.filter(|sum| !sum.is_empty()).map(Checksum::parse).transpose()?;
     let Some(text) = url else {
@@ -332,6 +364,20 @@ mod tests {
         check(|d| d.deadline_seconds = Some(0), "deadline_seconds", "from 1 to 86400");
         check(|d| d.memory_bytes = Some(1), "limits.memory_bytes", "from 16777216");
         check(|d| d.pids = Some(u64::MAX), "limits.pids", "to 32768");
+    }
+
+    #[test]
+    fn another_span_is_within_the_maximum() {
+        let check = |deadline_seconds, idle_seconds, expected: Result<(Option<u64>, Option<u64>), &str>| {
+            let spans = Extension { deadline_seconds, idle_seconds }.check(&Policy::default());
+            let spans = spans.map(|spans| (spans.deadline.map(|d| d.as_secs()), spans.idle.map(|d| d.as_secs())));
+            assert_eq!(spans.map_err(|error| error.field), expected.map_err(str::to_owned));
+        };
+        check(Some(86_400), None, Ok((Some(86_400), None)));
+        check(Some(1), Some(2), Ok((Some(1), Some(2))));
+        check(None, None, Err("deadline_seconds"));
+        check(Some(86_401), None, Err("deadline_seconds"));
+        check(None, Some(0), Err("idle_seconds"));
     }
 
     #[test]

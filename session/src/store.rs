@@ -18,7 +18,7 @@ use crate::{
     phase::{End, Stage},
     principal::{Owner, Reach},
     session::{Isolation, Session},
-    spec::Spec,
+    spec::{Spans, Spec},
 };
 
 pub use self::keys::{KeyRow, MAX_LISTED_KEYS, NewKey, OldSecret, PrincipalStore, Roster};
@@ -46,6 +46,9 @@ pub struct NewSession {
     /// The most sessions that the owner may hold, and the tenant.
     pub max_per_owner: u32,
     pub max_per_tenant: u32,
+    /// The most bytes of logs of ended sessions that may be kept of the owner, and of the tenant.
+    pub max_stored_bytes: u64,
+    pub max_tenant_stored_bytes: u64,
     /// Warm runners that are on the line, the one to prefer first.
     pub warm: Vec<RunnerId>,
 }
@@ -90,6 +93,19 @@ pub enum Created {
     QuotaExceeded {
         max: u32,
     },
+    /// As many bytes of logs are kept of the owner or its tenant as may be.
+    StorageExceeded {
+        max_bytes: u64,
+    },
+}
+
+/// What became of other deadlines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// The session as it is now.
+    Changed(Session),
+    Ended,
+    NotFound,
 }
 
 /// Which of the sessions within reach to list.
@@ -127,6 +143,9 @@ pub trait SessionStore: Send + Sync {
 
     /// Ends the session as [`SystemStore::end`] does. The session as it is now, or `None` when not found.
     async fn stop(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;
+
+    /// Gives a session that has not ended other spans; its deadline counts from when it became Running.
+    async fn extend(&self, reach: &Reach, id: &SessionId, spans: Spans) -> Result<Extended, StoreError>;
 
     /// Ends the session if it has not ended, hides it and frees its id. The session as it was hidden, or `None`.
     async fn delete(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError>;

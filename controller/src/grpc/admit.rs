@@ -30,6 +30,7 @@ use crate::{
         place::{self, At, Place},
         read::Stored,
     },
+    quotas,
 };
 
 /// Admits, or refuses before the first answer.
@@ -42,7 +43,10 @@ pub(super) async fn admit(
     let key = session_key(&core, uid).await?;
     let shown = check(&core, &session, &key, request).await?;
     // A viewer that comes back may be counted already: the runner knows, and decides.
-    if shown.generation == 0 && session.release == Release::Held && session.viewers >= core.settings.max_viewers {
+    if shown.generation == 0
+        && session.release == Release::Held
+        && session.viewers >= quotas::effective(&core, &session.owner).await?.viewers
+    {
         return Err(Error::TooManyViewers);
     }
     refuse_pruned(&core, &session).await?;

@@ -15,7 +15,7 @@ const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, last-event-id, tus-resumable, upload-length, upload-offset, x-api-key, x-request-id",
 );
 const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static(
-    "idempotency-replayed, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, retry-after, \
+    "idempotency-replayed, ratelimit, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, retry-after, \
      tus-resumable, upload-length, upload-offset, x-log-end-offset, x-log-first-offset, x-request-id",
 );
 /// How long a browser may keep the answer to a preflight, in seconds.

@@ -9,7 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use podling_session::{limit::Rate, spec::InvalidField, store::Idempotency};
+use podling_session::{spec::InvalidField, store::Idempotency};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -17,12 +17,13 @@ use super::{
     Door, MAX_BODY_BYTES,
     caller::Writes,
     crowd::Turn,
+    limits,
     openapi::CreateRefusals,
     refusal::Refusal,
     request::{BadBody, CreateSession},
     view::TicketView,
 };
-use crate::sessions::{self, Origin, Ticket};
+use crate::sessions::{self, Answered, Origin, Ticket};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -43,20 +44,26 @@ const BODY_TIME: Duration = Duration::from_secs(15);
     responses((status = 201, description = "The session, and a token to attach to it", body = TicketView), CreateRefusals),
 )]
 pub(super) async fn create(State(door): State<Arc<Door>>, caller: Writes, body: JsonBody) -> Response {
-    let mut response = match answer(&door, &caller, body).await {
-        Ok(ticket) => ticket_response(&door, ticket),
-        Err(refusal) => refusal.into_response(),
+    let request = match wanted(&door, &body) {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
     };
-    rate_limit_headers(&mut response, door.core.settings.create_rate);
+    let Answered { allowance, outcome } = sessions::create(&door.core, caller.owner(), request).await;
+    let mut response = match outcome {
+        Ok(ticket) => ticket_response(&door, ticket),
+        Err(error) => Refusal::from(error).into_response(),
+    };
+    if let Some(allowance) = allowance {
+        limits::tell(&mut response, &allowance);
+    }
     response
 }
 
-async fn answer(door: &Door, caller: &Writes, body: JsonBody) -> Result<Ticket, Refusal> {
+fn wanted(door: &Door, body: &JsonBody) -> Result<sessions::Request, Refusal> {
     let wanted = CreateSession::parse(body.text.as_bytes())?;
     let idempotency =
         idempotency_key(&body.headers)?.map(|key| Idempotency { key, body_hash: door.core.seal.body_hash(&body.text) });
-    let request = sessions::Request { id: wanted.chosen_id()?, draft: wanted.into_draft(), idempotency };
-    Ok(sessions::create(&door.core, caller.owner(), request).await?)
+    Ok(sessions::Request { id: wanted.chosen_id()?, draft: wanted.into_draft(), idempotency })
 }
 
 fn ticket_response(door: &Door, ticket: Ticket) -> Response {
@@ -78,20 +85,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, InvalidField> 
     key.map(Some).ok_or_else(refused)
 }
 
-/// The policy on every answer, and on a limited one that nothing is left until when.
-fn rate_limit_headers(response: &mut Response, rate: Rate) {
-    let limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
-    let reset = response.headers().get(header::RETRY_AFTER).filter(|_| limited).cloned();
-    let headers = response.headers_mut();
-    let policy = format!("{};w={}", rate.burst, rate.period.as_secs());
-    headers.insert("ratelimit-policy", HeaderValue::try_from(policy).expect("digits are visible"));
-    headers.insert("ratelimit-limit", rate.burst.get().into());
-    if let Some(reset) = reset {
-        headers.insert("ratelimit-remaining", HeaderValue::from_static("0"));
-        headers.insert("ratelimit-reset", reset);
-    }
-}
-
 /// A body that says it is JSON, of bounded size, and text.
 pub(super) struct JsonBody {
     headers: HeaderMap,
@@ -99,6 +92,10 @@ pub(super) struct JsonBody {
 }
 
 impl JsonBody {
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// # Errors
     /// When it is not of this shape; the message says where.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Refusal> {

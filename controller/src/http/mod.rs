@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod input;
 mod keys;
+mod limits;
 mod log;
 mod named;
 mod openapi;

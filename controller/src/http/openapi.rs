@@ -51,7 +51,9 @@ refusals! {
     /// Of a listing.
     ListRefusals = [400, 401, 403, 500, 503];
     /// Of a create.
-    CreateRefusals = [400, 401, 403, 408, 409, 413, 415, 429, 500, 503];
+    CreateRefusals = [400, 401, 403, 408, 409, 413, 415, 429, 500, 503, 507];
+    /// Of a change of a session.
+    ExtendRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 500, 503];
     /// Of the reading of a log.
     LogRefusals = [400, 401, 403, 404, 410, 500, 503];
     /// Of input.
@@ -98,7 +100,7 @@ fn meaning(status: u16) -> &'static str {
         408 => "The body took too long to arrive; Upload-Offset tells what of an upload is kept",
         409 => {
             "The id is taken, or the Idempotency-Key came with another body; an upload goes on at Upload-Offset; the \
-            session has no terminal yet, or none any more; a key is over"
+            session has no terminal yet, none any more, or has ended; a key is over"
         }
         410 => "Output at `from` is no longer kept; X-Log-First-Offset tells what is",
         413 => "The body is larger than 1 MiB, or the bundle than the server takes",
@@ -107,7 +109,7 @@ fn meaning(status: u16) -> &'static str {
         423 => "Another request is uploading the same; see Retry-After",
         429 => "Too many creates, streams or bytes of input (see Retry-After), or too many sessions at once",
         503 => "A dependency is down; see Retry-After",
-        507 => "The disk, or the tenant's share of it, is full",
+        507 => "The disk, or the owner's or tenant's share of it, is full",
         _ => "A fault of the server's own; quote requestId",
     }
 }
@@ -116,7 +118,7 @@ fn meaning(status: u16) -> &'static str {
 pub(super) fn routes() -> OpenApiRouter<Arc<Door>> {
     OpenApiRouter::with_openapi(api())
         .routes(routes!(create::create, sessions::list))
-        .routes(routes!(sessions::get, sessions::delete))
+        .routes(routes!(sessions::get, sessions::extend, sessions::delete))
         .routes(routes!(sessions::stop))
         .routes(routes!(sessions::token))
         .routes(routes!(log::log))

@@ -62,6 +62,7 @@ impl From<sessions::Error> for Refusal {
         match error {
             Error::Invalid(invalid) => invalid.into(),
             Error::NotFound => Refusal::new(StatusCode::NOT_FOUND, "session-not-found", "Session not found"),
+            Error::Ended => Refusal::new(StatusCode::CONFLICT, "session-ended", "The session has ended"),
             Error::IdTaken(id) => {
                 let detail = format!("A session with the id {id} exists");
                 let problem = Problem::new(StatusCode::CONFLICT, "session-exists", detail);
@@ -74,6 +75,13 @@ impl From<sessions::Error> for Refusal {
             Error::QuotaExceeded { max } => {
                 let detail = format!("Too many sessions: at most {max} may be held at once");
                 Refusal::new(StatusCode::TOO_MANY_REQUESTS, "session-quota", detail)
+            }
+            Error::StorageExceeded { max_bytes } => {
+                let detail = format!(
+                    "The logs of your ended sessions have {max_bytes} bytes, as many as may be kept: delete some, or wait \
+                     until they are pruned"
+                );
+                Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "storage-quota", detail)
             }
             Error::RateLimited { retry_after } => {
                 let detail = "Too many sessions created. Please wait before creating more.";

@@ -80,6 +80,31 @@ pub(super) struct WantedLimits {
     pub(super) pids: Option<u64>,
 }
 
+/// What of a session is to be another. One of the two is required; unknown fields are refused.
+#[derive(Debug, Default, ToSchema)]
+#[schema(min_properties = 1)]
+pub(super) struct ExtendSession {
+    /// Seconds that the command may run, counted from when it began, up to the caller's maximum.
+    #[schema(minimum = 1, nullable = false)]
+    pub(super) deadline_seconds: Option<u64>,
+    /// Seconds without input and output after which the session ends, up to the caller's maximum.
+    #[schema(minimum = 1, nullable = false)]
+    pub(super) idle_seconds: Option<u64>,
+}
+
+impl ExtendSession {
+    pub(super) fn parse(body: &[u8]) -> Result<ExtendSession, BadBody> {
+        let Value::Object(map) = serde_json::from_slice(body)? else { return Err(BadBody::NotAnObject) };
+        let mut fields = Fields { map, prefix: "" };
+        let request = ExtendSession {
+            deadline_seconds: fields.number("deadline_seconds")?,
+            idle_seconds: fields.number("idle_seconds")?,
+        };
+        fields.end()?;
+        Ok(request)
+    }
+}
+
 /// Why a body is not a request.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadBody {

@@ -6,15 +6,17 @@ use axum::{
     Json,
     extract::{RawQuery, State},
 };
-use podling_session::id::Uid;
+use podling_session::{id::Uid, spec::Extension};
 
 use super::{
     Door,
     caller::{Reads, Writes},
+    create::JsonBody,
     named::Named,
-    openapi::{ListRefusals, Refusals},
+    openapi::{ExtendRefusals, ListRefusals, Refusals},
     query::Listing,
     refusal::Refusal,
+    request::ExtendSession,
     view::{DeletedView, PageView, SessionView, TicketView},
 };
 use crate::sessions;
@@ -49,6 +51,25 @@ pub(super) async fn get(
     Named(id): Named,
 ) -> Result<Json<SessionView>, Refusal> {
     let session = sessions::get(&door.core, &caller.reach(), &id).await?;
+    Ok(Json(SessionView::new(session, &door.core.settings)))
+}
+
+/// Gives a session that has not ended another deadline, another idle time, or both.
+#[utoipa::path(
+    patch, path = "/api/sessions/{id}", operation_id = "extendSession", tag = "sessions",
+    params(Named),
+    request_body = ExtendSession,
+    responses((status = 200, description = "The session as it is now", body = SessionView), ExtendRefusals),
+)]
+pub(super) async fn extend(
+    State(door): State<Arc<Door>>,
+    caller: Writes,
+    Named(id): Named,
+    body: JsonBody,
+) -> Result<Json<SessionView>, Refusal> {
+    let ExtendSession { deadline_seconds, idle_seconds } = ExtendSession::parse(body.text().as_bytes())?;
+    let wanted = Extension { deadline_seconds, idle_seconds };
+    let session = sessions::extend(&door.core, &caller.reach(), &id, wanted).await?;
     Ok(Json(SessionView::new(session, &door.core.settings)))
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use governor::{
     Quota,
     clock::{Clock, DefaultClock},
-    middleware::NoOpMiddleware,
+    middleware::StateInformationMiddleware,
     state::keyed::DashMapStateStore,
 };
 use podling_session::limit::{Decision, Rate, RateLimiter, Unavailable};
@@ -21,7 +21,10 @@ use super::one_per;
 /// How often keys that have their whole allowance back are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
-type Keyed<C> = governor::RateLimiter<String, DashMapStateStore<String>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+/// The shortest time that the clock tells apart.
+const TICK: Duration = Duration::from_nanos(1);
+
+type Keyed<C> = governor::RateLimiter<String, DashMapStateStore<String>, C, StateInformationMiddleware>;
 
 /// One table of keys for each rate: operators choose the rates, so they are few.
 pub struct MemoryRateLimiter<C: Clock = DefaultClock> {
@@ -69,7 +72,7 @@ impl<C: Clock + Clone> MemoryRateLimiter<C> {
 
 /// Governor counts in nanoseconds and panics past 584 years and at none at all.
 fn quota(rate: Rate) -> Quota {
-    Quota::with_period(one_per(rate, Duration::from_nanos(1))).expect("the period is not zero").allow_burst(rate.burst)
+    Quota::with_period(one_per(rate, TICK)).expect("the period is not zero").allow_burst(rate.burst)
 }
 
 #[async_trait]
@@ -80,7 +83,11 @@ where
 {
     async fn take(&self, key: &str, rate: Rate) -> Result<Decision, Unavailable> {
         match self.table(rate).check_key(&key.to_owned()) {
-            Ok(()) => Ok(Decision::Allowed),
+            Ok(state) => {
+                let remaining = state.remaining_burst_capacity();
+                let missing = rate.burst.get().saturating_sub(remaining);
+                Ok(Decision::Allowed { remaining, whole_after: one_per(rate, TICK).saturating_mul(missing) })
+            }
             Err(not_yet) => Ok(Decision::Limited { retry_after: not_yet.wait_time_from(self.clock.now()) }),
         }
     }

@@ -13,7 +13,8 @@ use super::{LONGEST_PERIOD, one_per};
 /// The shortest time that Redis' clock tells apart.
 const TICK: Duration = Duration::from_micros(1);
 /// One key for each caller and rate, gone when its allowance is whole again. Its value is the time, in microseconds, at
-/// which that will be so. Answers with the microseconds to wait, or 0.
+/// which that will be so. Answers with the microseconds to wait, or 0; how many more pass; and the microseconds until it
+/// is whole.
 const SCRIPT: &str = include_str!("gcra.lua");
 
 pub struct RedisRateLimiter {
@@ -29,9 +30,10 @@ impl RedisRateLimiter {
 #[async_trait]
 impl RateLimiter for RedisRateLimiter {
     async fn take(&self, key: &str, rate: Rate) -> Result<Decision, Unavailable> {
-        let wait: u64 = self.redis.ask(&take(key, rate)).await.map_err(|error| Unavailable(error.into()))?;
+        let (wait, remaining, missing): (u64, u32, u64) =
+            self.redis.ask(&take(key, rate)).await.map_err(|error| Unavailable(error.into()))?;
         Ok(match wait {
-            0 => Decision::Allowed,
+            0 => Decision::Allowed { remaining, whole_after: Duration::from_micros(missing) },
             micros => Decision::Limited { retry_after: Duration::from_micros(micros) },
         })
     }
@@ -125,6 +127,6 @@ mod tests {
         server.stop();
         assert!(limiter.take("a", rate).await.is_err());
         server.restart();
-        assert_eq!(limiter.take("a", rate).await.expect("the limiter answers"), Decision::Allowed);
+        assert!(limiter.take("a", rate).await.expect("the limiter answers").is_allowed());
     }
 }

@@ -19,7 +19,7 @@ use super::{
     quotas,
     row::{self, SESSION},
     tx::Tx,
-    value::values,
+    value::{Row, values},
 };
 
 /// At the start of the only controller: whoever held a lease is dead.
@@ -74,14 +74,16 @@ pub(super) async fn give_way(tx: &Tx<'_>, life: Incarnation) -> Result<(), Error
 
 pub(super) async fn release(tx: &Tx<'_>, life: Incarnation) -> Result<bool, Error> {
     let sql = "UPDATE sessions SET release = 'released', viewers = 0, due_at = NULL, lease_until = NULL, \
-        events = events + 1 WHERE uid = $1 AND incarnation = $2 AND phase = 'ended' AND release = 'held' \
+        stored_bytes = log_end - log_first, events = events + 1 WHERE uid = $1 AND incarnation = $2 AND phase = 'ended' AND release = 'held' \
         RETURNING events";
     let detail = "The session's resources were released.";
     if !tx.change(life.uid, sql, values![life.uid, life.number], "session.released", detail).await? {
         return Ok(false);
     }
-    let owner = tx.first("SELECT tenant, subject FROM sessions WHERE uid = $1", values![life.uid], row::owner).await?;
-    quotas::lower(tx, &owner.expect("the row was changed in this transaction")).await?;
+    let sql = "SELECT tenant, subject, stored_bytes FROM sessions WHERE uid = $1";
+    let read = |row: Row<'_>| Ok((row::owner(row)?, row.unsigned("stored_bytes")?));
+    let (owner, bytes) = tx.first(sql, values![life.uid], read).await?.expect("changed in this transaction");
+    quotas::lower(tx, &owner, bytes).await?;
     Ok(true)
 }
 

@@ -13,6 +13,7 @@ mod keys;
 mod leaders;
 mod leases;
 mod listing;
+mod overrides;
 mod phases;
 pub mod postgres;
 mod quotas;

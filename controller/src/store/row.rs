@@ -1,5 +1,7 @@
 //! Rows of sessions and the domain's sessions.
 
+use std::time::Duration;
+
 use podling_session::{
     id::{LaunchName, SessionId},
     phase::{End, EndReason, Phase, Stage},
@@ -12,7 +14,7 @@ use super::{error::Error, value::Row};
 
 /// What [`session`] reads.
 pub(super) const SESSION: &str = "uid, id, tenant, subject, incarnation, phase, stage, end_reason, exit_code, detail, \
-    release, spec, created_at, started_at, ended_at, deleted_at, last_activity_at, isolation, log_first, log_end, viewers";
+    release, spec, created_at, started_at, ended_at, deleted_at, last_activity_at, isolation, log_first, log_end, viewers, deadline_millis, idle_millis";
 
 pub(super) fn session(row: Row<'_>) -> Result<Session, Error> {
     Ok(Session {
@@ -22,7 +24,7 @@ pub(super) fn session(row: Row<'_>) -> Result<Session, Error> {
         incarnation: row.small("incarnation")?,
         phase: phase(row)?,
         release: release(&row.text("release")?)?,
-        spec: parse_spec(&row.text("spec")?)?,
+        spec: spec(row)?,
         created_at: row.timestamp("created_at")?,
         started_at: row.time("started_at")?,
         ended_at: row.time("ended_at")?,
@@ -45,6 +47,13 @@ pub(super) fn owner(row: Row<'_>) -> Result<Owner, Error> {
 
 pub(super) fn spec_json(spec: &Spec) -> String {
     serde_json::to_string(spec).expect("strings, numbers and maps of strings always serialize")
+}
+
+/// As it was created, with the spans that it was given since.
+fn spec(row: Row<'_>) -> Result<Spec, Error> {
+    let deadline = Duration::from_millis(row.unsigned("deadline_millis")?);
+    let idle = Duration::from_millis(row.unsigned("idle_millis")?);
+    Ok(Spec { deadline, idle, ..parse_spec(&row.text("spec")?)? })
 }
 
 fn parse_spec(json: &str) -> Result<Spec, Error> {

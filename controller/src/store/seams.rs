@@ -9,18 +9,20 @@ use podling_session::{
     event::{Cursor, Event, Feed, Tidings},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
     phase::{End, Stage},
-    principal::{Reach, Tenant},
+    principal::{Owner, Reach, Tenant},
+    quota::{Overrides, QuotaOf, QuotaOverride, QuotaStore},
     session::{Isolation, Session},
+    spec::Spans,
     store::{
-        Beat, Claim, Created, Filter, Held, KeyRow, LeaseToken, NewKey, NewSession, Page, PrincipalStore, Roster,
-        RunnerRow, Sealed, SegmentRow, SessionStore, StoreError, Swept, SystemStore, Waiting,
+        Beat, Claim, Created, Extended, Filter, Held, KeyRow, LeaseToken, NewKey, NewSession, Page, PrincipalStore,
+        Roster, RunnerRow, Sealed, SegmentRow, SessionStore, StoreError, Swept, SystemStore, Waiting,
     },
 };
 
 use super::{
     Engine, Store, audit, beats,
     clock::{millis, timestamp},
-    events, keys, leaders, leases, phases, runners, segments, sessions, sweep, tidings,
+    events, keys, leaders, leases, overrides, phases, runners, segments, sessions, sweep, tidings,
     tx::{Kind, Tx},
 };
 
@@ -50,6 +52,11 @@ impl SessionStore for Store {
     async fn stop(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
         let (reach, id) = (reach.clone(), id.clone());
         self.promise(async move |tx: &Tx<'_>| sessions::stop(tx, &reach, &id, &end).await).await
+    }
+
+    async fn extend(&self, reach: &Reach, id: &SessionId, spans: Spans) -> Result<Extended, StoreError> {
+        let (reach, id) = (reach.clone(), id.clone());
+        self.promise(async move |tx: &Tx<'_>| sessions::extend(tx, &reach, &id, spans).await).await
     }
 
     async fn delete(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
@@ -208,6 +215,24 @@ impl SystemStore for Store {
         Self: 'async_trait,
     {
         Box::pin(self.changed.notified())
+    }
+}
+
+#[async_trait]
+impl QuotaStore for Store {
+    async fn overrides(&self, owner: &Owner) -> Result<Overrides, StoreError> {
+        let owner = owner.clone();
+        self.look(async move |tx: &Tx<'_>| overrides::of_owner(tx, &owner).await).await
+    }
+
+    async fn quota(&self, of: &QuotaOf) -> Result<QuotaOverride, StoreError> {
+        let of = of.clone();
+        self.look(async move |tx: &Tx<'_>| overrides::get(tx, &of).await).await
+    }
+
+    async fn set_quota(&self, of: &QuotaOf, to: &QuotaOverride) -> Result<(), StoreError> {
+        let (of, to) = (of.clone(), to.clone());
+        self.promise(async move |tx: &Tx<'_>| overrides::set(tx, &of, &to).await).await
     }
 }
 

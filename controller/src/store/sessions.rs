@@ -7,7 +7,8 @@ use podling_session::{
     phase::End,
     principal::Reach,
     session::Session,
-    store::{Created, Filter, Idempotency, NewSession, Page},
+    spec::Spans,
+    store::{Created, Extended, Filter, Idempotency, NewSession, Page},
 };
 
 use super::{
@@ -52,10 +53,7 @@ async fn try_create(tx: &Tx<'_>, new: &NewSession) -> Result<Created, Error> {
         }
         None => Created::New(session),
     };
-    match quotas::raise(tx, &new.owner, new.max_per_owner, new.max_per_tenant).await? {
-        Some(max) => Ok(Created::QuotaExceeded { max }),
-        None => Ok(created),
-    }
+    Ok(quotas::raise(tx, new).await?.unwrap_or(created))
 }
 
 /// The first of these runners that still waits is the session's.
@@ -181,6 +179,18 @@ pub(super) async fn stop(tx: &Tx<'_>, reach: &Reach, id: &SessionId, end: &End) 
     let Some(life) = life(tx, reach, id).await? else { return Ok(None) };
     phases::end(tx, life, end).await?;
     phases::find(tx, life.uid).await
+}
+
+pub(super) async fn extend(tx: &Tx<'_>, reach: &Reach, id: &SessionId, spans: Spans) -> Result<Extended, Error> {
+    let Some(life) = life(tx, reach, id).await? else { return Ok(Extended::NotFound) };
+    let sql = "UPDATE sessions SET deadline_millis = COALESCE($3, deadline_millis), \
+        deadline_at = started_at + COALESCE($3, deadline_millis), idle_millis = COALESCE($4, idle_millis), \
+        events = events + 1 WHERE uid = $1 AND incarnation = $2 AND phase <> 'ended' RETURNING events";
+    let values = values![life.uid, life.number, spans.deadline.map(millis), spans.idle.map(millis)];
+    if !tx.change(life.uid, sql, values, "session.extended", "The session has other deadlines.").await? {
+        return Ok(Extended::Ended);
+    }
+    Ok(phases::find(tx, life.uid).await?.map_or(Extended::NotFound, Extended::Changed))
 }
 
 pub(super) async fn delete(tx: &Tx<'_>, reach: &Reach, id: &SessionId, end: &End) -> Result<Option<Session>, Error> {

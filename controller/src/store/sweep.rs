@@ -2,9 +2,12 @@
 //!
 //! What somebody is just changing is left to the next sweep, a second later.
 
+use std::collections::BTreeMap;
+
 use podling_session::{
     id::Uid,
     phase::{End, EndReason},
+    principal::Owner,
     session::Session,
     store::Swept,
 };
@@ -17,7 +20,7 @@ use super::{
     row::{self, SESSION},
     sessions::IDEMPOTENCY_MILLIS,
     tx::Tx,
-    value::values,
+    value::{Row, values},
     watch,
 };
 
@@ -70,10 +73,20 @@ async fn end_all(tx: &Tx<'_>, reason: EndReason, rule: &str, limit: i64) -> Resu
 async fn prune(tx: &Tx<'_>, ended_before: i64) -> Result<Vec<Session>, Error> {
     let sql = format!(
         "DELETE FROM sessions WHERE uid IN (SELECT uid FROM sessions WHERE release = 'released' AND phase = 'ended' \
-        AND (deleted_at IS NOT NULL OR ended_at <= $1) ORDER BY ended_at LIMIT $2 {}) RETURNING {SESSION}",
+        AND (deleted_at IS NOT NULL OR ended_at <= $1) ORDER BY ended_at LIMIT $2 {}) RETURNING {SESSION}, stored_bytes",
         tx.skip_locked()
     );
-    tx.all(&sql, values![ended_before, BATCH], row::session).await
+    let read = |row: Row<'_>| Ok((row::session(row)?, row.unsigned("stored_bytes")?));
+    let pruned: Vec<(Session, u64)> = tx.all(&sql, values![ended_before, BATCH], read).await?;
+    let mut bytes: BTreeMap<(&str, &str), (&Owner, u64)> = BTreeMap::new();
+    for (Session { owner, .. }, stored) in pruned.iter().filter(|(_, stored)| *stored > 0) {
+        bytes.entry((owner.tenant.as_str(), &owner.subject)).or_insert((owner, 0)).1 += stored;
+    }
+    // In one order, so that two that lower the same counters do not stop each other.
+    for (owner, bytes) in bytes.into_values() {
+        quotas::unstore(tx, owner, bytes).await?;
+    }
+    Ok(pruned.into_iter().map(|(session, _)| session).collect())
 }
 
 async fn forget_keys(tx: &Tx<'_>) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::{OpenError, Settings, target::Target};
 use crate::store::error::{Error, NoAnswer};
 
 /// The schema, oldest first, and how each step is undone. What was once released is never edited.
-const MIGRATIONS: [(&str, &str, &str); 4] = [
+const MIGRATIONS: [(&str, &str, &str); 5] = [
     (
         "V1__sessions",
         include_str!("../../../migrations/postgres/V1__sessions.sql"),
@@ -34,6 +34,11 @@ const MIGRATIONS: [(&str, &str, &str); 4] = [
         "V4__keys",
         include_str!("../../../migrations/postgres/V4__keys.sql"),
         include_str!("../../../migrations/postgres/D4__keys.sql"),
+    ),
+    (
+        "V5__quotas",
+        include_str!("../../../migrations/postgres/V5__quotas.sql"),
+        include_str!("../../../migrations/postgres/D5__quotas.sql"),
     ),
 ];
 

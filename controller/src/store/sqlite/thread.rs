@@ -160,7 +160,7 @@ mod tests {
     }
 
     async fn add(tx: &Tx<'_>) -> Result<(), Error> {
-        tx.execute("INSERT INTO quotas VALUES ('owner', 'a', 'b', 1)", &[]).await?;
+        tx.execute("INSERT INTO quotas (scope, tenant, subject, held) VALUES ('owner', 'a', 'b', 1)", &[]).await?;
         Ok(())
     }
 

@@ -15,8 +15,8 @@ use podling_session::{
     phase::End,
     principal::{Principal, Reach},
     session::Session,
-    spec::Draft,
-    store::{Created, Filter, NewSession, Page, SessionStore, StoreError, SystemStore},
+    spec::{Draft, Spans},
+    store::{Created, Extended, Filter, NewSession, Page, SessionStore, StoreError, SystemStore},
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -61,6 +61,10 @@ impl SessionStore for SlowDisk {
         self.store.stop(reach, id, end).await
     }
 
+    async fn extend(&self, reach: &Reach, id: &SessionId, spans: Spans) -> Result<Extended, StoreError> {
+        self.store.extend(reach, id, spans).await
+    }
+
     async fn delete(&self, reach: &Reach, id: &SessionId, end: End) -> Result<Option<Session>, StoreError> {
         self.store.delete(reach, id, end).await
     }
@@ -86,7 +90,7 @@ async fn a_claimed_runner_starts_while_the_disk_writes_and_the_caller_hears_of_i
     creating.spawn(async move {
         let draft = Draft { command: Some("true".into()), ..Draft::default() };
         let request = Request { id: None, draft, idempotency: None };
-        sessions::create(&core, &Principal::local_owner().owner, request).await
+        sessions::create(&core, &Principal::local_owner().owner, request).await.outcome
     });
     let Some(order::Order::Assign(assign)) = line.order().await else { panic!("not assigned") };
     assert!(creating.try_join_next().is_none(), "nobody hears of a session that a power failure may undo");

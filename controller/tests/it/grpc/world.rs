@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -19,6 +20,7 @@ use podling_controller::{
     identity::Identity,
     limit::MemoryRateLimiter,
     logs::Logs,
+    quotas::Quotas,
     seal::Seal,
     sign::{KeyRing, schedule::Schedule},
     store::{Store, sqlite},
@@ -36,9 +38,9 @@ use podling_session::{
     code_hosts::CodeHosts,
     id::{AttachNonce, Incarnation, LaunchName, RunnerId, TokenId, Uid, ViewerId},
     launch::{Launch, LaunchError, Launched, Launcher},
-    limit::Rate,
     phase::{End, EndReason},
     principal::Principal,
+    quota::Quota,
     session::Session,
     sign::Signer,
     spec::{Draft, Policy, Secrets, Spec},
@@ -124,6 +126,8 @@ impl World {
             idempotency: None,
             max_per_owner: 1_000,
             max_per_tenant: 1_000,
+            max_stored_bytes: 1 << 40,
+            max_tenant_stored_bytes: 1 << 40,
             warm: Vec::new(),
         };
         match self.store.create(new).await.expect("the store answers") {
@@ -224,6 +228,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         system: store.clone(),
         identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
+        quotas: Arc::new(Quotas::new(store.clone())),
         signer: signer().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),
@@ -238,6 +243,21 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
     }
 }
 
+fn quota() -> Quota {
+    let Policy { max_deadline, max_idle, max_limits, .. } = Policy::default();
+    Quota {
+        sessions: 1_000,
+        tenant_sessions: 1_000,
+        creates_per_minute: NonZeroU32::new(5).expect("not zero"),
+        viewers: 3,
+        stored_bytes: 1 << 40,
+        tenant_stored_bytes: 1 << 40,
+        max_deadline,
+        max_idle,
+        max_limits,
+    }
+}
+
 fn settings() -> Settings {
     Settings {
         issuer: ISSUER.into(),
@@ -245,10 +265,7 @@ fn settings() -> Settings {
         policy: Policy::default(),
         token_life: Duration::from_secs(300),
         keep_ended: Duration::from_secs(3_600),
-        create_rate: Rate { burst: 5.try_into().expect("not zero"), period: Duration::from_secs(60) },
-        max_sessions_per_owner: 1_000,
-        max_sessions_per_tenant: 1_000,
-        max_viewers: 3,
+        quota: quota(),
         warm_runners: 0,
         grace: Duration::from_secs(5),
         code_hosts: CodeHosts::default(),

@@ -21,6 +21,7 @@ use podling_controller::{
     keys,
     limit::MemoryRateLimiter,
     logs::Logs,
+    quotas::Quotas,
     seal::Seal,
     sign::{KeyRing, schedule::Schedule},
     store::{Store, sqlite},
@@ -30,8 +31,8 @@ use podling_session::{
     code_hosts::CodeHosts,
     id::LaunchName,
     launch::{Launch, LaunchError, Launched, Launcher},
-    limit::Rate,
     principal::Role,
+    quota::Quota,
     scopes::Scopes,
     spec::Policy,
 };
@@ -164,6 +165,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
         system: store.clone(),
         identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
+        quotas: Arc::new(Quotas::new(store.clone())),
         signer: keys().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),
@@ -185,10 +187,7 @@ pub(crate) fn settings(base: &str) -> Settings {
         policy: Policy::default(),
         token_life: Duration::from_secs(300),
         keep_ended: Duration::from_secs(3_600),
-        create_rate: per_minute(1_000),
-        max_sessions_per_owner: 100,
-        max_sessions_per_tenant: 100,
-        max_viewers: 10,
+        quota: quota(),
         warm_runners: 0,
         grace: Duration::from_secs(1),
         code_hosts: CodeHosts::default(),
@@ -198,8 +197,23 @@ pub(crate) fn settings(base: &str) -> Settings {
     }
 }
 
-pub(crate) fn per_minute(number: u32) -> Rate {
-    Rate { burst: NonZeroU32::new(number).expect("not zero"), period: Duration::from_secs(60) }
+pub(crate) fn quota() -> Quota {
+    let Policy { max_deadline, max_idle, max_limits, .. } = Policy::default();
+    Quota {
+        sessions: 100,
+        tenant_sessions: 100,
+        creates_per_minute: number(1_000),
+        viewers: 10,
+        stored_bytes: 1 << 40,
+        tenant_stored_bytes: 1 << 40,
+        max_deadline,
+        max_idle,
+        max_limits,
+    }
+}
+
+pub(crate) fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).expect("not zero")
 }
 
 /// Making a key takes half a second, so one ring serves all tests.

@@ -7,29 +7,35 @@ use jsonwebtoken::jwk::JwkSet;
 use podling_controller::core::Settings;
 use podling_session::{
     limit::{Decision, Rate, RateLimiter, Unavailable},
+    quota::Quota,
     sign::{NextKey, Signer},
     token::Claims,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::app::{App, answer, command, header, per_minute, send, settings};
+use super::app::{App, answer, command, header, number, quota, send, settings};
 
 #[tokio::test]
 async fn the_sixth_create_within_a_minute_is_refused_and_only_good_ones_count() {
     let app = App::start_with(|core| {
         let base = core.settings.public_url.to_string();
-        core.settings = Settings { create_rate: per_minute(5), ..settings(&base) }.into();
+        core.settings =
+            Settings { quota: Quota { creates_per_minute: number(5), ..quota() }, ..settings(&base) }.into();
     })
     .await;
     for _ in 0..10 {
         assert_eq!(answer(app.bare(Method::POST, "/api/sessions").json(&command())).await.0, 401);
         assert_eq!(app.post("/api/sessions", &json!({ "command": 1 })).await.0, 400);
     }
-    for _ in 0..5 {
+    for left in (0..5).rev() {
         let response = send(app.request(Method::POST, "/api/sessions").json(&command())).await;
         assert_eq!(response.status(), 201);
-        assert_eq!(header(&response, "ratelimit-policy").as_deref(), Some("5;w=60"));
+        assert_eq!(header(&response, "ratelimit-policy").as_deref(), Some("\"create\";q=5;w=60"));
+        assert_eq!(header(&response, "ratelimit-remaining"), Some(left.to_string()));
+        assert!(
+            header(&response, "ratelimit").is_some_and(|told| told.starts_with(&format!("\"create\";r={left};t=")))
+        );
     }
     let response = send(app.request(Method::POST, "/api/sessions").json(&command())).await;
     assert_eq!(response.status(), 429);
@@ -50,7 +56,7 @@ async fn the_sixth_create_within_a_minute_is_refused_and_only_good_ones_count() 
 async fn an_owner_holds_so_many_sessions_and_no_more() {
     let app = App::start_with(|core| {
         let base = core.settings.public_url.to_string();
-        core.settings = Settings { max_sessions_per_owner: 2, ..settings(&base) }.into();
+        core.settings = Settings { quota: Quota { sessions: 2, ..quota() }, ..settings(&base) }.into();
     })
     .await;
     app.create(&command()).await;

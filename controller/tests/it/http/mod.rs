@@ -4,6 +4,7 @@ mod app;
 
 mod creating;
 mod describing;
+mod extending;
 mod following_events;
 mod guarding;
 mod keying;

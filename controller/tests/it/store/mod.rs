@@ -3,6 +3,7 @@
 mod auditing;
 mod creating;
 mod keys;
+mod limiting;
 mod living;
 mod ordering;
 mod owning;
@@ -87,6 +88,11 @@ macro_rules! contract {
             auditing::an_entry_outlives_its_session_until_it_is_old,
             telling::tidings_are_of_ones_own_sessions_once_and_in_order,
             telling::tidings_begin_now_or_after_any_event,
+            limiting::what_is_said_of_a_quota_is_kept_of_whom_it_was_said,
+            limiting::kept_logs_count_from_release_to_pruning_and_stop_creates_at_the_maximum,
+            limiting::a_session_that_runs_is_given_a_later_deadline_and_ends_by_it,
+            limiting::a_session_that_starts_is_given_a_deadline_that_counts_from_running,
+            limiting::sessions_of_others_are_not_extended,
             keys::the_first_key_is_added_once,
             keys::a_tenant_lists_its_own_keys_in_pages_and_operators_list_all,
             keys::a_tenant_has_as_many_keys_as_may_be_and_those_that_are_over_do_not_count,

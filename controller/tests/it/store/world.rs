@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+pub(crate) use podling_session::quota::QuotaStore;
 pub(crate) use podling_session::{
     audit::AuditStore,
     store::{PrincipalStore, SessionStore, SystemStore},
@@ -22,7 +23,7 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// One fresh store of some kind. Dropping it removes what it is made of.
 pub(crate) trait World: Send + Sync {
-    type Store: SessionStore + SystemStore + PrincipalStore + AuditStore + 'static;
+    type Store: SessionStore + SystemStore + PrincipalStore + QuotaStore + AuditStore + 'static;
 
     fn store(&self) -> &Arc<Self::Store>;
 
@@ -64,6 +65,8 @@ pub(crate) fn new() -> NewSession {
         idempotency: None,
         max_per_owner: 1_000,
         max_per_tenant: 1_000,
+        max_stored_bytes: 1 << 40,
+        max_tenant_stored_bytes: 1 << 40,
         warm: Vec::new(),
     }
 }

@@ -50,7 +50,7 @@ impl Shared {
 async fn create(core: &Core) -> Session {
     let draft = Draft { command: Some("true".to_owned()), ..Draft::default() };
     let request = sessions::Request { id: None, draft, idempotency: None };
-    sessions::create(core, &owner(), request).await.expect("a session").session
+    sessions::create(core, &owner(), request).await.outcome.expect("a session").session
 }
 
 async fn launched(core: &Core, session: &Session) {

@@ -84,7 +84,7 @@ impl World {
     pub(super) async fn create_for(&self, owner: &Owner) -> Session {
         let draft = Draft { command: Some("true".to_owned()), ..Draft::default() };
         let request = sessions::Request { id: None, draft, idempotency: None };
-        sessions::create(self.core(), owner, request).await.expect("a session").session
+        sessions::create(self.core(), owner, request).await.outcome.expect("a session").session
     }
 
     pub(super) async fn delete(&self, session: &Session) {

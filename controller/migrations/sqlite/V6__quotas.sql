@@ -1,0 +1,15 @@
+-- What operators say of a tenant (with an empty subject) or an owner, in place of the deployment's quotas: JSON.
+CREATE TABLE quota_overrides (
+    scope      TEXT    NOT NULL CHECK (scope IN ('owner', 'tenant')),
+    tenant     TEXT    NOT NULL,
+    subject    TEXT    NOT NULL,
+    said       TEXT    NOT NULL,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, tenant, subject)
+) STRICT;
+
+CREATE INDEX quota_overrides_of_tenant ON quota_overrides (tenant);
+
+-- Logs of released sessions that are kept, and what each of them counts there.
+ALTER TABLE quotas ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sessions ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0;
