@@ -13,7 +13,7 @@ use podling_session::{
 };
 use url::Url;
 
-use crate::{bundles::BundleArgs, sign::args::SigningArgs};
+use crate::{bundles::BundleArgs, identity::args::IdentityArgs, sign::args::SigningArgs};
 
 /// Each holds a process, a sandbox and some megabytes.
 const MAX_WARM_RUNNERS: i64 = 256;
@@ -23,6 +23,8 @@ const MAX_WARM_RUNNERS: i64 = 256;
 pub struct ControllerArgs {
     #[command(flatten)]
     pub access: AccessArgs,
+    #[command(flatten)]
+    pub identity: IdentityArgs,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]

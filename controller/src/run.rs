@@ -119,11 +119,12 @@ impl Controller {
         let (rotate_every, key_lead) = (args.signing.rotate_keys_every, args.signing.key_lead);
         let clock = StoreClock::of(store.as_ref()).await.context("the store's clock cannot be looked at")?;
         let (seal, clock) = (Arc::new(seal), Arc::new(clock));
+        let identity = Identity::new(store.clone(), seal.clone(), clock.clone()).trusting(args.identity.issuers()?);
         let core = Core {
             sessions: store.clone(),
             system: store.clone(),
             principals: store.clone(),
-            identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
+            identity: Arc::new(identity),
             quotas: Arc::new(Quotas::new(store.clone())),
             signer,
             limiter: limiter.seam(),

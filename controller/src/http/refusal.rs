@@ -134,6 +134,8 @@ impl From<identity::Refused> for Refusal {
         use identity::Refused;
         let (status, reason, detail) = match refused {
             Refused::Store(source) => return source.into(),
+            Refused::Unavailable => return Problem::unavailable("issuer of ID tokens").into(),
+            Refused::Token(wrong) => return invalid_token(&wrong),
             Refused::Missing => {
                 (StatusCode::UNAUTHORIZED, "missing-key", "Missing Authorization header with Bearer token")
             }
@@ -155,6 +157,11 @@ impl From<identity::Refused> for Refusal {
         metrics::counter!("podling_auth_failures_total", "reason" => reason).increment(1);
         Refusal::new(status, reason, detail)
     }
+}
+
+fn invalid_token(wrong: &identity::Wrong) -> Refusal {
+    metrics::counter!("podling_auth_failures_total", "reason" => "invalid-token").increment(1);
+    Refusal::new(StatusCode::UNAUTHORIZED, "invalid-token", format!("Invalid ID token: {wrong}"))
 }
 
 impl From<BundleError> for Refusal {

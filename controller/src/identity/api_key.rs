@@ -65,6 +65,11 @@ impl fmt::Display for NotAKey {
 
 impl std::error::Error for NotAKey {}
 
+/// Whether a text can be meant as a key alone.
+pub(super) fn is_meant(text: &str) -> bool {
+    text.starts_with(PREFIX)
+}
+
 impl FromStr for ApiKey {
     type Err = NotAKey;
 

@@ -1,9 +1,18 @@
-//! Who is calling: an API key, or the owner of this machine. Session tokens, resume tokens and grants are capabilities
+//! Who is calling: an ID token, an API key, or the owner of this machine. Session tokens, resume tokens and grants are capabilities
 //! and identify nobody, so here they are like any other wrong key.
 
 mod api_key;
+pub mod args;
 mod bootstrap;
+mod claims;
+mod emulator;
+mod fetch;
+mod issuer;
+mod issuers;
+mod key_set;
 mod local_owner;
+mod rules;
+mod token;
 mod uses;
 
 use std::sync::Arc;
@@ -14,15 +23,17 @@ use podling_session::{
     principal::Principal,
     store::{PrincipalStore, StoreError},
 };
+use tokio_util::sync::CancellationToken;
 
 pub use self::{
     api_key::ApiKey,
     bootstrap::{BootstrapError, bootstrap_key},
+    issuers::Issuers,
     local_owner::{LocalOwner, Visit},
-    uses::run,
+    rules::Wrong,
 };
 use self::{api_key::NotAKey, uses::Uses};
-use crate::{clock::StoreClock, seal::Seal};
+use crate::{clock::StoreClock, core::Core, seal::Seal};
 
 /// Why a caller is not served.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +45,11 @@ pub enum Refused {
     /// Told only to who has its secret.
     #[error("the key has expired, was revoked, or has another secret now")]
     Over,
+    #[error("the ID token names nobody: {0}")]
+    Token(#[from] Wrong),
+    /// Nobody can be told from anybody.
+    #[error("the keys of ID tokens cannot be had")]
+    Unavailable,
     #[error("the host is not a loopback name of this server")]
     ForeignHost,
     #[error("the origin is not this server's own")]
@@ -49,11 +65,18 @@ pub struct Identity {
     /// Keys expire by the store's time.
     clock: Arc<StoreClock>,
     uses: Uses,
+    issuers: Issuers,
 }
 
 impl Identity {
     pub fn new(keys: Arc<dyn PrincipalStore>, seal: Arc<Seal>, clock: Arc<StoreClock>) -> Identity {
-        Identity { keys, seal, clock, uses: Uses::default() }
+        Identity { keys, seal, clock, uses: Uses::default(), issuers: Issuers::default() }
+    }
+
+    /// The same, which believes these issuers too.
+    #[must_use]
+    pub fn trusting(self, issuers: Issuers) -> Identity {
+        Identity { issuers, ..self }
     }
 
     /// The caller of a request, who is `owner` when it presents nothing and sits at this machine. Whoever presents a
@@ -74,12 +97,20 @@ impl Identity {
 
     /// Whose a credential is.
     pub async fn bearer(&self, credential: &str) -> Result<Principal, Refused> {
+        if !api_key::is_meant(credential) {
+            return self.issuers.principal(credential, self.clock.now()).await;
+        }
         let key: ApiKey = credential.parse().map_err(|NotAKey| Refused::Invalid)?;
         let row = self.keys.key(key.id()).await?;
         let principal = api_key::check(&key, row, &self.seal, self.clock.now())?;
         self.uses.note(key.id());
         Ok(principal)
     }
+}
+
+/// Notes which keys are used, and keeps those of issuers fresh, until `stop`.
+pub async fn run(core: Core, stop: CancellationToken) {
+    tokio::join!(uses::run(&core, &stop), core.identity.issuers.tend(&stop));
 }
 
 /// The one credential of a request. Two are refused, because a proxy may have checked the other one.

@@ -68,7 +68,7 @@ impl Uses {
 }
 
 /// Writes until `stop`, and then what is left.
-pub async fn run(core: Core, stop: CancellationToken) {
+pub(super) async fn run(core: &Core, stop: &CancellationToken) {
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {

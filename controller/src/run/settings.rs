@@ -16,7 +16,7 @@ pub(super) fn settings(
     default_rate: NonZeroU32,
     alone: bool,
 ) -> anyhow::Result<Settings> {
-    let ControllerArgs { access, policy, quotas, runners, bundles: _, signing: _, sources } = args;
+    let ControllerArgs { access, identity: _, policy, quotas, runners, bundles: _, signing: _, sources } = args;
     let public_url = match access.public_url {
         Some(url) => url,
         None => own_url(bound).context("the public URL cannot be told from the address")?,
