@@ -33,7 +33,7 @@ use podling_session::{
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::warn;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Door,
@@ -83,14 +83,34 @@ pub(super) struct EventView {
     detail: String,
 }
 
+/// One event of the stream: what `data` has is an EventView as JSON.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape for the description")]
+struct FramedEvent {
+    #[schema(pattern = "^[0-9]+-[0-9]+$")]
+    id: String,
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
+/// Where a client goes on that comes back.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the description of what `since` reads")]
+struct LastEvent {
+    /// The id of the last event that came.
+    #[param(rename = "Last-Event-ID", value_type = String, required = false, pattern = "^[0-9]{1,19}-[0-9]{1,18}$")]
+    id: Option<String>,
+}
+
 /// What happens to the caller's sessions, from now on or after an event.
 ///
 /// The data of each is JSON (Event), without a type of its own, and its id is a place to come back to. A comment comes
 /// every 15 s. A stream ends after 15 minutes, or when its server is being replaced: come back with Last-Event-ID.
 #[utoipa::path(
     get, path = "/api/events", operation_id = "followEvents", tag = "sessions",
-    params(Since, ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that came")),
-    responses((status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
+    params(Since, LastEvent),
+    responses((status = 200, description = "Events, without end", body = FramedEvent, content_type = "text/event-stream"),
         EventsRefusals),
 )]
 pub(super) async fn all(
@@ -107,11 +127,8 @@ pub(super) async fn all(
 /// What happens to one session, from its beginning on or after an event; ends when it is deleted.
 #[utoipa::path(
     get, path = "/api/sessions/{id}/events", operation_id = "followSessionEvents", tag = "sessions",
-    params(
-        Named, Since,
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that came"),
-    ),
-    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream"),
+    params(Named, Since, LastEvent),
+    responses((status = 200, description = "Events", body = FramedEvent, content_type = "text/event-stream"),
         SessionEventsRefusals),
 )]
 pub(super) async fn of_session(
