@@ -15,7 +15,10 @@ use podling_screen::Screen;
 use podling_session::{
     capability::Grant, log::Body, phase::Phase, session::Session, size::WindowSize, store::StoreError, token::Scope,
 };
-use tokio::{task::coop::consume_budget, time::timeout};
+use tokio::{
+    task::coop::consume_budget,
+    time::{Instant, timeout},
+};
 use tonic::{Code, Status, transport::Channel};
 use tracing::warn;
 
@@ -23,6 +26,7 @@ use crate::{
     core::Core,
     logs::{
         LogError,
+        pace::Pace,
         place::{self, At, Place},
         read::Stored,
         runner::grant,
@@ -84,11 +88,25 @@ pub async fn type_in(core: &Core, session: &Session, input: Bytes) -> Result<u64
     Ok(in_time(typing).await?.into_inner().offset)
 }
 
-/// The newest screen of a session, or its last.
+/// The newest screen of a session, or its last. Between its end and the settling of its log there is neither for a moment,
+/// which is waited for.
 ///
 /// # Errors
 /// When there is none to see.
 pub async fn look(core: &Core, session: &Session) -> Result<Shown, DirectError> {
+    let (asked, mut pace) = (Instant::now(), Pace::new(core.system.as_ref()));
+    let mut session = session.clone();
+    loop {
+        let looked = look_once(core, &session).await;
+        if !matches!(looked, Err(DirectError::Unreachable)) || asked.elapsed() > ANSWER_TIMEOUT {
+            return looked;
+        }
+        pace.wait().await;
+        session = core.system.find(session.uid).await?.unwrap_or(session);
+    }
+}
+
+async fn look_once(core: &Core, session: &Session) -> Result<Shown, DirectError> {
     match place::find(core, session).await? {
         Place::Starting(_) => Err(DirectError::NotStarted),
         Place::Settling => Err(DirectError::Unreachable),

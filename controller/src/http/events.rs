@@ -99,7 +99,7 @@ struct FramedEvent {
 #[expect(dead_code, reason = "the description of what `since` reads")]
 struct LastEvent {
     /// The id of the last event that came.
-    #[param(rename = "Last-Event-ID", value_type = String, required = false, pattern = "^[0-9]{1,19}-[0-9]{1,18}$")]
+    #[param(rename = "Last-Event-ID", value_type = String, required = false, pattern = "^([0-9]{1,19}-[0-9]{1,18})?$")]
     id: Option<String>,
 }
 
