@@ -1,5 +1,6 @@
 //! `podling`: the whole of Podling in one binary, and its users' client.
 
+mod admin;
 mod client;
 mod migrate;
 mod up;
@@ -28,6 +29,8 @@ enum Command {
     Up(Box<up::Args>),
     #[command(flatten)]
     Client(Box<client::Command>),
+    /// Operate a deployment: sessions of all tenants, keys, quotas, gateways and the audit
+    Admin(Box<admin::Args>),
     /// Bring the schema of a Postgres up to this version, tell its state, or take the newest step back
     Migrate(migrate::Args),
     /// Own sessions, as one of several controllers
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
             podling_sample::main_with(std::iter::once(OsString::from("sample-cli")).chain(arguments))
         }
         Command::Client(command) => client::main(*command, said),
+        Command::Admin(admin) => admin::main(*admin, said),
         Command::Runner(runner) => podling_runner::main_with(*runner, &args.log),
         Command::Migrate(action) => told(migrate::run(action).map(|()| ExitCode::SUCCESS)),
         Command::Controller(controller) => process::main("podling controller", &args.log, async {

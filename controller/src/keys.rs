@@ -6,6 +6,7 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use podling_session::{
+    audit::{Action, Entry},
     principal::{MAX_NAME_CHARS, Owner, Role, Tenant},
     scopes::Scopes,
     spec::InvalidField,
@@ -71,6 +72,7 @@ pub async fn create(core: &Core, wanted: Wanted) -> Result<Made, Error> {
     let new = check(&key, wanted, key.hash(&core.seal))?;
     let row = core.principals.add_key(&new, MAX_KEYS_PER_TENANT).await?.ok_or(Error::TooMany)?;
     info!(key.id = %row.id, tenant = %row.owner.tenant, "API key {} was made", row.id);
+    record(core, Action::KeyCreate, &row);
     Ok(Made { key: row, secret: key.expose() })
 }
 
@@ -86,6 +88,7 @@ pub async fn list(core: &Core, tenant: Option<&Tenant>, after: Option<&str>, lim
 pub async fn revoke(core: &Core, tenant: Option<&Tenant>, id: &str) -> Result<KeyRow, Error> {
     let key = core.principals.revoke_key(tenant, id).await?.ok_or(Error::NotFound)?;
     info!(key.id = %key.id, "API key {} was revoked", key.id);
+    record(core, Action::KeyRevoke, &key);
     Ok(key)
 }
 
@@ -99,7 +102,13 @@ pub async fn rotate(core: &Core, tenant: Option<&Tenant>, id: &str, overlap: Dur
         return Err(why_not(core, tenant, id).await?);
     };
     info!(key.id = %row.id, "API key {} has another secret", row.id);
+    record(core, Action::KeyRotate, &row);
     Ok(Made { key: row, secret: key.expose() })
+}
+
+/// By its public part.
+fn record(core: &Core, action: Action, key: &KeyRow) {
+    core.audit.record(Entry::done(action).detail(format_args!("{} of {}", key.id, key.owner.tenant)));
 }
 
 async fn why_not(core: &Core, tenant: Option<&Tenant>, id: &str) -> Result<Error, StoreError> {

@@ -25,6 +25,7 @@ pub mod sessions;
 pub mod work;
 
 pub mod adapters;
+pub mod admin_listen;
 pub mod data_dir;
 mod drain;
 pub mod identity;

@@ -11,7 +11,7 @@ use podling_session::{
     launch::{LaunchError, LaunchState, Launched},
     phase::{End, EndReason, Phase, Stage},
     session::{Release, Session},
-    store::{Held, RunnerRow, StoreError},
+    store::{Held, RunnerRow, StoreError, Swept},
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,8 @@ pub async fn run(core: Core, stop: CancellationToken) {
     }
 }
 
-async fn sweep(core: &Core) -> Result<(), ReapError> {
+/// Ends whose time is over, and forgets what is old.
+pub(crate) async fn sweep(core: &Core) -> Result<Swept, StoreError> {
     let swept = core.system.sweep(core.settings.keep_ended, SILENCE).await?;
     for (uid, end) in &swept.ended {
         counter!("podling_sessions_reaped_total", "reason" => end.reason.as_str()).increment(1);
@@ -80,7 +81,7 @@ async fn sweep(core: &Core) -> Result<(), ReapError> {
             warn!(session.id = %uid, %error, "the log of session {uid} could not be removed");
         }
     }
-    Ok(())
+    Ok(swept)
 }
 
 /// What the two lists say when they are laid beside each other.

@@ -28,6 +28,7 @@ use tracing::{info, warn};
 
 use crate::{
     adapters::{Database, Limiter},
+    admin_listen::{AdminArgs, AdminListener},
     args::{ControllerArgs, IsolationMode},
     audit::{self, Audit},
     beats,
@@ -66,6 +67,7 @@ pub struct Config {
     /// What gateways show.
     pub service_keys: ServiceKeys,
     pub control: ControlArgs,
+    pub admin: AdminArgs,
     pub database: Database,
     pub redis: Option<Arc<Redis>>,
     pub args: ControllerArgs,
@@ -88,6 +90,8 @@ pub struct Controller {
     bound: SocketAddr,
     /// Where gateways of this machine reach it.
     socket: PathBuf,
+    /// Tells operators of this machine where they reach it.
+    told: Option<PathBuf>,
     store: Arc<Store>,
     launcher: Arc<LocalLauncher>,
     pool: Arc<Pool>,
@@ -104,7 +108,7 @@ impl Controller {
     /// When the directory is in use, or something in it cannot be opened, made or trusted.
     pub async fn start(config: Config) -> anyhow::Result<Controller> {
         let Config { data_dir, bound, runner, default_creates_per_minute, metrics, .. } = config;
-        let Config { service_keys, control, database, redis, args, .. } = config;
+        let Config { service_keys, control, admin, database, redis, args, .. } = config;
         ensure!(
             args.runners.has_room_for_forwards(),
             "--sandbox-forward needs a loopback of the session's own: it goes not with --isolation none"
@@ -126,6 +130,7 @@ impl Controller {
             principals: store.clone(),
             identity: Arc::new(identity),
             quotas: Arc::new(Quotas::new(store.clone())),
+            operator: store.clone(),
             signer,
             limiter: limiter.seam(),
             launcher: launcher.clone(),
@@ -138,9 +143,16 @@ impl Controller {
             clock,
             settings: Arc::new(settings::settings(args, bound, default_creates_per_minute, alone)?),
         };
+        let admin = AdminListener::bind(&data, &admin).await?;
         let pool = Pool::start(core.clone()).await.context("the pool of warm runners cannot be made")?;
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         listeners.serve(crate::grpc::router(core.clone(), service_keys, stop.clone()), &stop, &mut tasks);
+        let told = match admin {
+            Some(listener) => {
+                listener.serve(crate::grpc::admin::router(core.clone(), stop.clone()).await?, &stop, &mut tasks)
+            }
+            None => None,
+        };
         tasks.spawn(ending(work::run(core.clone(), stop.clone())));
         tasks.spawn(ending(reaper::run(core.clone(), stop.clone())));
         tasks.spawn(ending(crate::grpc::ends::run(core.clone(), stop.clone())));
@@ -157,7 +169,21 @@ impl Controller {
         let serving = Serving::default();
         serving.started();
         let cut = CancellationToken::new();
-        Ok(Controller { core, serving, cut, metrics, bound, socket, store, launcher, pool, stop, tasks, _data: data })
+        Ok(Controller {
+            core,
+            serving,
+            cut,
+            metrics,
+            bound,
+            socket,
+            told,
+            store,
+            launcher,
+            pool,
+            stop,
+            tasks,
+            _data: data,
+        })
     }
 
     /// The public API.
@@ -199,7 +225,9 @@ impl Controller {
         }
         self.launcher.close().await;
         self.store.close().await;
-        let _ = std::fs::remove_file(&self.socket); // The next start clears it away as well.
+        for path in [Some(&self.socket), self.told.as_ref()].into_iter().flatten() {
+            let _ = std::fs::remove_file(path); // The next start clears it away as well.
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::info;
 
 use crate::{
     adapters::Database,
+    admin_listen::AdminArgs,
     args::ControllerArgs,
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
@@ -50,6 +51,9 @@ pub struct Args {
     pub control: ControlArgs,
 
     #[command(flatten)]
+    pub admin: AdminArgs,
+
+    #[command(flatten)]
     pub postgres: PostgresArgs,
 
     #[command(flatten)]
@@ -72,6 +76,7 @@ pub async fn run(args: Args, own_runner: RunnerBinary) -> anyhow::Result<()> {
         service_key_file,
         runner_program,
         control,
+        admin,
         postgres,
         redis,
         controller,
@@ -89,6 +94,7 @@ pub async fn run(args: Args, own_runner: RunnerBinary) -> anyhow::Result<()> {
         metrics: telemetry::record_metrics().context("metrics cannot be recorded")?,
         service_keys,
         control,
+        admin,
         database: Database::from(&postgres),
         redis: redis.open()?,
         args: controller,

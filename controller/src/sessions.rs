@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use podling_session::{
+    audit::{Action, Entry},
     capability::SessionKey,
     id::{SessionId, TokenId, Uid},
     limit::Unavailable,
@@ -126,8 +127,8 @@ async fn try_create(
     }
     core.sessions.flush().await?;
     match made {
-        Created::New(session) => Ok(created(session, token, "cold")),
-        Created::Claimed(session, _) => Ok(created(session, token, "warm")),
+        Created::New(session) => Ok(created(core, session, token, "cold")),
+        Created::Claimed(session, _) => Ok(created(core, session, token, "warm")),
         Created::Existing(session) => {
             let token = mint(core, owner, session.uid).await?;
             Ok(Ticket { session, token, origin: Origin::Repeated })
@@ -139,9 +140,10 @@ async fn try_create(
     }
 }
 
-fn created(session: Session, token: String, start: &'static str) -> Ticket {
+fn created(core: &Core, session: Session, token: String, start: &'static str) -> Ticket {
     metrics::counter!("podling_sessions_created_total", "start" => start).increment(1);
     info!(session.id = %session.uid, "session {} was created for a {start} start", session.uid);
+    core.audit.record(Entry::done(Action::SessionCreate).on(session.uid).detail(&session.id));
     Ticket { session, token, origin: Origin::New }
 }
 
@@ -157,6 +159,7 @@ pub async fn list(core: &Core, reach: &Reach, filter: &Filter, after: Option<Uid
 pub async fn stop(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session, Error> {
     let session = core.sessions.stop(reach, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
     info!(session.id = %session.uid, "session {} was stopped by request", session.uid);
+    core.audit.record(Entry::done(Action::SessionStop).on(session.uid).detail(&session.id));
     Ok(session)
 }
 
@@ -180,6 +183,7 @@ pub async fn extend(core: &Core, reach: &Reach, id: &SessionId, wanted: Extensio
 pub async fn delete(core: &Core, reach: &Reach, id: &SessionId) -> Result<Session, Error> {
     let session = core.sessions.delete(reach, id, End::because(EndReason::Stopped)).await?.ok_or(Error::NotFound)?;
     info!(session.id = %session.uid, "session {} was deleted by request", session.uid);
+    core.audit.record(Entry::done(Action::SessionDelete).on(session.uid).detail(&session.id));
     Ok(session)
 }
 

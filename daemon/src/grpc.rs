@@ -2,6 +2,7 @@
 
 use std::{io, path::Path, time::Duration};
 
+use axum::{extract::Request, middleware::Next, response::Response};
 use futures_util::Stream;
 use podling_proto::socket::Socket;
 use rustix::{
@@ -15,10 +16,18 @@ use tokio::{
 };
 use tokio_stream::{StreamExt, wrappers::UnixListenerStream};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::{Connected, Router, Server};
-use tracing::warn;
+use tonic::{
+    service::Routes,
+    transport::server::{Connected, Router, Server},
+};
+use tracing::{Instrument, warn};
 
-use crate::{secured, tls::Identity};
+pub use crate::secured::Remote;
+use crate::{
+    request::{Context, REQUEST_ID},
+    secured,
+    tls::Identity,
+};
 
 /// A peer that answers no ping for this long is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -71,6 +80,20 @@ pub fn server(stream_window: u32, connection_window: u32) -> Server {
         .http2_max_header_list_size(Some(MAX_HEADER_BYTES))
         .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
         .http2_max_local_error_reset_streams(Some(MAX_RESETS))
+}
+
+/// The same services, each call of which runs within the [`Context`] that its metadata tell of.
+pub fn in_context(routes: Routes) -> Routes {
+    routes.into_axum_router().layer(axum::middleware::from_fn(call)).into()
+}
+
+async fn call(request: Request, next: Next) -> Response {
+    let address = request.extensions().get::<Remote>().map(|remote| remote.address.ip().to_canonical());
+    let context = Context::read(request.headers(), address);
+    let span = context.span("gRPC", request.uri().path());
+    let mut response = context.clone().scope(next.run(request)).instrument(span).await;
+    response.headers_mut().insert(REQUEST_ID, context.id_header());
+    response
 }
 
 /// Serves until `stop`, then lets calls under way end.

@@ -3,9 +3,14 @@
 //! A server reads it once, at its door; whatever the request leads to runs [within](Context::scope) it. So log lines, audit and
 //! the calls to the next service name the same request without every function being told of it.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use podling_session::audit::Actor;
 use tracing::{Span, info_span};
 use uuid::Uuid;
 
@@ -27,6 +32,8 @@ pub struct Context {
     pub trace: Trace,
     /// Of the client, as far as it is known.
     pub address: Option<IpAddr>,
+    /// Who calls, from when it is known on; clones share it.
+    caller: Arc<OnceLock<Actor>>,
 }
 
 impl Context {
@@ -41,12 +48,17 @@ impl Context {
         // Of two, neither can be told to be the true one.
         let only = headers.get_all(TRACEPARENT).iter().count() == 1;
         let trace = text(TRACEPARENT).filter(|_| only).and_then(Trace::parse);
-        Context { id: id.into(), trace: trace.map_or_else(Trace::begin, Trace::child), address }
+        Context { id: id.into(), trace: trace.map_or_else(Trace::begin, Trace::child), address, caller: Arc::default() }
     }
 
     /// The request that this code runs for; none in what serves no request.
     pub fn current() -> Option<Context> {
         CURRENT.try_with(Context::clone).ok()
+    }
+
+    /// Who calls, if that was told.
+    pub fn caller(&self) -> Option<&Actor> {
+        self.caller.get()
     }
 
     /// Runs it for this request.
@@ -70,6 +82,13 @@ impl Context {
 
     pub fn id_header(&self) -> HeaderValue {
         HeaderValue::try_from(&*self.id).expect("an id is visible ASCII")
+    }
+}
+
+/// Tells who makes the request that is being served; the first who is told of stays.
+pub fn identify(caller: impl Into<Actor>) {
+    if let Some(context) = Context::current() {
+        let _ = context.caller.set(caller.into()); // It was told before.
     }
 }
 
@@ -140,6 +159,8 @@ fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 #[cfg(test)]
 mod tests {
+    use podling_session::principal::Principal;
+
     use super::*;
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -204,7 +225,12 @@ mod tests {
     async fn code_knows_the_request_that_it_runs_for() {
         assert!(Context::current().is_none());
         let context = Context::read(&HeaderMap::new(), None);
-        let seen = context.clone().scope(async { Context::current() }).await;
-        assert_eq!(seen.expect("within").id, context.id);
+        let owner = Principal::local_owner();
+        let seen = context.clone().scope(async {
+            identify(&owner);
+            Context::current()
+        });
+        assert_eq!(seen.await.expect("within").id, context.id);
+        assert_eq!(context.caller(), Some(&Actor::from(&owner)));
     }
 }

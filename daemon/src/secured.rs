@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,6 +11,7 @@ use std::{
 
 use bytes::{Buf, Bytes};
 use futures_util::{Stream, stream};
+use rustls::pki_types::CertificateDer;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -67,8 +69,8 @@ impl Accepting {
                 }
                 accepted = accept(&self.listener, &self.room), if self.handshakes.len() < MAX_HANDSHAKES => {
                     match accepted {
-                        Ok((socket, _, room)) => {
-                            self.handshakes.spawn(handshake(self.acceptor.clone(), socket, room));
+                        Ok((socket, peer, room)) => {
+                            self.handshakes.spawn(handshake(self.acceptor.clone(), socket, peer, room));
                         }
                         Err(error) => {
                             warn!(%error, "accepting a connection failed");
@@ -82,14 +84,19 @@ impl Accepting {
 }
 
 /// None for whom it is not worth a word to anybody: scanners, and clients that trust somebody else.
-async fn handshake(acceptor: TlsAcceptor, socket: TcpStream, room: OwnedSemaphorePermit) -> Option<Secured> {
+async fn handshake(
+    acceptor: TlsAcceptor,
+    socket: TcpStream,
+    peer: SocketAddr,
+    room: OwnedSemaphorePermit,
+) -> Option<Secured> {
     let shaking = async {
         socket.set_nodelay(true)?;
         let mut stream = acceptor.accept(socket).await?;
         let mut preface = [0; PREFACE.len()];
         stream.read_exact(&mut preface).await?;
         match preface == *PREFACE {
-            true => Ok(Secured { preface: Bytes::from_static(PREFACE), stream, _room: room }),
+            true => Ok(Secured { preface: Bytes::from_static(PREFACE), stream, peer, _room: room }),
             false => Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak HTTP/2")),
         }
     };
@@ -111,6 +118,7 @@ pub(crate) struct Secured {
     /// What is left of them for who reads.
     preface: Bytes,
     stream: TlsStream<TcpStream>,
+    peer: SocketAddr,
     _room: OwnedSemaphorePermit,
 }
 
@@ -156,8 +164,19 @@ impl AsyncWrite for Secured {
     }
 }
 
-impl Connected for Secured {
-    type ConnectInfo = ();
+/// Who is at the other end of a connection; in every call's extensions.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    pub address: SocketAddr,
+    /// What it proved to be, by a certificate of the authority that the server asks for.
+    pub certificate: Option<CertificateDer<'static>>,
+}
 
-    fn connect_info(&self) {}
+impl Connected for Secured {
+    type ConnectInfo = Remote;
+
+    fn connect_info(&self) -> Remote {
+        let shown = self.stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        Remote { address: self.peer, certificate: shown.map(|certificate| certificate.clone().into_owned()) }
+    }
 }

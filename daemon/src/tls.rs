@@ -8,9 +8,9 @@ use std::{
 
 use podling_proto::tls::{ALPN, provider};
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
-    server::{ClientHello, ResolvesServerCert},
+    server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
@@ -42,23 +42,64 @@ impl Identity {
         Ok((Identity::of(pem.clone())?, pem))
     }
 
+    /// The same, for callers alone who have a certificate of this authority (PEM).
+    ///
+    /// # Errors
+    /// As [`Identity::in_files`], and when the authority cannot be read.
+    pub fn for_clients_of(
+        authority: &Path,
+        certificate: &Path,
+        key: &Path,
+    ) -> Result<(Identity, Arc<Watched<Pem>>), TlsError> {
+        let (certificate, key) = (certificate.to_owned(), key.to_owned());
+        let pem = Watched::open(move || Pem::read(&certificate, &key))?;
+        let mut roots = RootCertStore::empty();
+        let invalid = |why: String| FileError::Invalid { path: authority.to_owned(), why };
+        for root in CertificateDer::pem_slice_iter(&read(authority)?) {
+            let root = root.map_err(|error| invalid(format!("holds no certificate in PEM: {error}")))?;
+            roots.add(root)?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider()).build();
+        let verifier = verifier.map_err(|error| invalid(format!("is no authority: {error}")))?;
+        Ok((Identity::with(pem.clone(), Some(verifier))?, pem))
+    }
+
     /// A certificate that nobody signed, for whoever is told of it, and its DER. The key stays in memory.
     ///
     /// # Errors
     /// When a name is none.
     pub fn self_signed(name: &str) -> Result<(Identity, Vec<u8>), TlsError> {
-        let made = rcgen::generate_simple_self_signed([name.to_owned()])?;
+        Identity::self_signed_for(&[name])
+    }
+
+    /// The same for several names.
+    ///
+    /// # Errors
+    /// When a name is none.
+    pub fn self_signed_for(names: &[&str]) -> Result<(Identity, Vec<u8>), TlsError> {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let made = rcgen::generate_simple_self_signed(names)?;
         let der = made.cert.der().to_vec();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let certified = CertifiedKey::from_der(vec![CertificateDer::from(der.clone())], key, &provider())?;
         Ok((Identity::of(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))?, der))
     }
 
+    /// Callers show credentials of the layer above.
     fn of(resolver: Arc<dyn ResolvesServerCert>) -> Result<Identity, TlsError> {
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&TLS13, &TLS12])?
-            .with_no_client_auth() // Callers show credentials of the layer above.
-            .with_cert_resolver(resolver);
+        Identity::with(resolver, None)
+    }
+
+    fn with(
+        resolver: Arc<dyn ResolvesServerCert>,
+        clients: Option<Arc<dyn ClientCertVerifier>>,
+    ) -> Result<Identity, TlsError> {
+        let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13, &TLS12])?;
+        let builder = match clients {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(resolver);
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Identity(Arc::new(config)))
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use podling_daemon::request::Context;
 use podling_proto::control::{AdmitRequest, Admitted, admit_request, admit_response};
 use podling_session::{
     id::{AttachNonce, Uid},
@@ -89,7 +90,9 @@ async fn call(
     capability: admit_request::Capability,
     nonce: String,
 ) -> Result<Admission, Refusal> {
-    let ask = AdmitRequest { uid: uid.to_string(), capability: Some(capability), nonce };
+    let address = Context::current().and_then(|context| context.address);
+    let client_address = address.map(|address| address.to_string()).unwrap_or_default();
+    let ask = AdmitRequest { uid: uid.to_string(), capability: Some(capability), nonce, client_address };
     let (first, stream) = controller.admit(ask).await.map_err(|status| refusal(&status))?;
     match first.message {
         Some(admit_response::Message::Admitted(admitted)) => Ok(Admission { admitted, stream }),

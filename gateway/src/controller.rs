@@ -42,6 +42,7 @@ impl Controller {
         authorization.set_sensitive(true);
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", authorization);
+        podling_daemon::request::carry(request.metadata_mut());
         request
     }
 

@@ -33,6 +33,7 @@ mod pongs;
 mod upstream;
 
 mod controller;
+mod report;
 mod runner;
 mod shard;
 
@@ -46,11 +47,18 @@ use std::{io, sync::Arc};
 use ::http::{Request, Response};
 use bytes::Bytes;
 use http_body_util::Full;
+use podling_daemon::{
+    http::Peer,
+    request::{Context, REQUEST_ID},
+};
 use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::warn;
+use tracing::{Instrument, warn};
 
-pub use crate::config::{Config, Limits};
+pub use crate::{
+    config::{Config, Limits},
+    report::Name,
+};
 use crate::{controller::Controller, crowd::Crowd, keys::Keys, runner::Runners, shard::Shards, unsettled::Unsettled};
 
 /// One gateway; clones share everything.
@@ -96,12 +104,22 @@ impl Gateway {
 
     /// Answers one request. An upgraded connection lives on in a task that [`Gateway::drain`] awaits.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
-        http::handle(&self.0, request).await
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+        let context = Context::read(request.headers(), peer);
+        let span = context.span(request.method().as_str(), request.uri().path());
+        let mut response = context.clone().scope(http::handle(&self.0, request)).instrument(span).await;
+        response.headers_mut().insert(REQUEST_ID, context.id_header());
+        response
     }
 
     /// How many viewers are attached.
     pub fn sockets(&self) -> usize {
         self.0.sockets.len()
+    }
+
+    /// Tells the controllers of itself until one of them has it drain: an operator's order, and the caller's to carry out.
+    pub async fn told_to_drain(&self, name: Name) {
+        report::until_drained(&self.0, &name).await;
     }
 
     /// Stops accepting, sends the viewers away (1001) over `limits.drain_spread`, and awaits every socket.

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Config, Gateway, Limits, args::Args, health, replay_memory::MemoryReplayGuard, replay_redis::RedisReplayGuard,
+    Config, Gateway, Limits, Name, args::Args, health, replay_memory::MemoryReplayGuard, replay_redis::RedisReplayGuard,
 };
 
 /// How often the in-memory replay guard forgets claims that have expired.
@@ -54,7 +54,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     servers.spawn(key_file.run(stop.clone()));
     serving.started();
     process::announce("podling gateway", bound)?;
-    let outcome = shutdown::terminated().await.context("signals cannot be listened for");
+    let outcome = tokio::select! {
+        ended = shutdown::terminated() => ended.context("signals cannot be listened for"),
+        () = gateway.told_to_drain(Name::at(bound)) => Ok(()),
+    };
     info!("shutting down");
     serving.drain();
     // Viewers that are sent away come back at once, and must not find us.

@@ -11,11 +11,19 @@ pub mod socket;
 mod stream;
 pub mod tls;
 
-pub use generated::{control::v1 as control, terminal::v1 as terminal};
+pub use generated::{admin::v1 as admin, control::v1 as control, terminal::v1 as terminal};
+
+/// The description of [`admin`], as reflection tells it: an encoded `google.protobuf.FileDescriptorSet`.
+pub const ADMIN_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/admin.bin"));
 
 /// The generated modules refer to each other by the nesting of their packages.
 #[expect(unreachable_pub, clippy::allow_attributes, clippy::large_enum_variant, reason = "generated")]
 mod generated {
+    pub mod admin {
+        pub mod v1 {
+            tonic::include_proto!("podling.admin.v1");
+        }
+    }
     pub mod control {
         pub mod v1 {
             tonic::include_proto!("podling.control.v1");

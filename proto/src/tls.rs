@@ -15,7 +15,8 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    sign::{CertifiedKey, SingleCertAndKey},
     version::{TLS12, TLS13},
 };
 
@@ -60,6 +61,22 @@ impl Trust {
             .expect("the provider has suites for both versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Ok(Trust::of(config))
+    }
+
+    /// The same, and shows a certificate (PEM, with its chain) and its key in return.
+    ///
+    /// # Errors
+    /// As [`Trust::authority`], and when certificate and key cannot be used.
+    pub fn mutual(authority: &[u8], certificate: &[u8], key: &[u8]) -> Result<Trust, InvalidAuthority> {
+        let unreadable = |error: &dyn fmt::Display| InvalidAuthority::Unreadable(error.to_string());
+        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| unreadable(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(key);
+        let key = key.map_err(|_| unreadable(&"it holds no private key in PEM"))?; // Its words could be the key's.
+        let certified = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| unreadable(&error))?;
+        let mut config = ClientConfig::clone(&Trust::authority(authority)?.0);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(certified));
         Ok(Trust::of(config))
     }
 

@@ -121,7 +121,7 @@ impl Entry {
     }
 
     /// Something that was refused. `kind` is of a closed set: all refusals of one kind are counted together.
-    pub fn refused(action: Action, kind: &'static str) -> Entry {
+    pub fn refused(action: Action, kind: impl Into<Cow<'static, str>>) -> Entry {
         Entry { outcome: Outcome::Refused, detail: kind.into(), ..Entry::done(action) }
     }
 

@@ -31,6 +31,7 @@ pub mod refusal;
 pub mod audit;
 pub mod launch;
 pub mod limit;
+pub mod operator;
 pub mod replay;
 pub mod sign;
 pub mod store;

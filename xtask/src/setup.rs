@@ -42,6 +42,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     node()?;
     npm("e2e")?;
     npm("e2e/claude")?;
+    npm("e2e/grpc")?;
     npm("screen/oracle")?;
     npm("web")?;
     python("e2e/python")

@@ -1,5 +1,6 @@
 //! `podling up`: controller and gateway in one process on one port, runners as processes of their own.
 
+mod admin;
 mod children;
 mod demo;
 mod door;
@@ -14,6 +15,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{ArgMatches, Args as _, Command};
 use podling_controller::{
     adapters::Database,
+    admin_listen::AdminArgs,
     args::{ControllerArgs, IsolationMode},
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
@@ -25,7 +27,7 @@ use podling_daemon::{
     service_key::ServiceKeys,
     telemetry::{self, LogArgs},
 };
-use podling_gateway::{Gateway, Limits, replay_memory::MemoryReplayGuard, service::forget};
+use podling_gateway::{Gateway, Limits, Name, replay_memory::MemoryReplayGuard, service::forget};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -52,6 +54,9 @@ pub(crate) struct Args {
     /// Start a session of the sample agent, print its link, and show its output here
     #[arg(long)]
     demo: bool,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 
     #[command(flatten)]
     replicas: ReplicaArgs,
@@ -113,10 +118,14 @@ pub(crate) fn main(args: Args, said: &ArgMatches) -> anyhow::Result<()> {
 fn plan(args: Args, data_dir: PathBuf, said: &ArgMatches) -> anyhow::Result<Plan> {
     ensure!(!args.demo, "--demo is for one controller and one gateway");
     let of_services = LogArgs::augment_args(Command::new("up"));
+    let of_services = AdminArgs::augment_args(of_services);
     let of_services = PostgresArgs::augment_args(RedisArgs::augment_args(ControllerArgs::augment_args(of_services)));
     let mut environment = settings::variables(&of_services, said);
     if args.controller.quotas.creates_per_minute.is_none() {
         environment.push(("PODLING_CREATES_PER_MINUTE".into(), CREATES_PER_MINUTE.to_string().into()));
+    }
+    if args.admin.admin_listen.is_none() {
+        environment.push(("PODLING_ADMIN_LISTEN".into(), "127.0.0.1:0".into()));
     }
     Ok(Plan {
         listen: args.listen,
@@ -130,7 +139,7 @@ fn plan(args: Args, data_dir: PathBuf, said: &ArgMatches) -> anyhow::Result<Plan
 }
 
 async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
-    let Args { listen, demo, replicas, controller, surroundings, .. } = args;
+    let Args { listen, demo, admin, replicas, controller, surroundings, .. } = args;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let issuer = controller.access.issuer.clone();
@@ -144,6 +153,7 @@ async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
         metrics: telemetry::record_metrics().context("metrics cannot be recorded")?,
         service_keys: service_keys.clone(),
         control: ControlArgs::default(),
+        admin: admin::at_least_here(admin),
         database: Database::Sqlite,
         redis: None,
         args: controller,
@@ -170,6 +180,7 @@ async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         ended = rotation::until_terminated(&core) => ended.context("signals cannot be listened for"),
         error = controller.failed() => Err(error),
+        () = gateway.told_to_drain(Name::embedded(bound)) => Ok(()),
         failed = showing(demo, &api, &surroundings) => Err(failed),
     };
     info!("shutting down");

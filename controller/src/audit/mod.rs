@@ -45,14 +45,11 @@ impl Audit {
         Audit { store, board: Mutex::default() }
     }
 
-    /// Returns at once. Request id and address are those of the request that is being served, where the entry has none.
+    /// Returns at once. Caller, address and request id are those of the request that is being served, where the entry has
+    /// none.
     pub fn record(&self, entry: Entry) {
         let entry = match Context::current() {
-            Some(context) => Entry {
-                request_id: entry.request_id.or(Some(context.id)),
-                address: entry.address.or(context.address),
-                ..entry
-            },
+            Some(context) => told_by(&context, entry),
             None => entry,
         };
         if !self.lock().tell(entry, Instant::now()) {
@@ -103,6 +100,16 @@ impl Audit {
 
     fn lock(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the request says that the entry does not.
+fn told_by(context: &Context, entry: Entry) -> Entry {
+    Entry {
+        by: entry.by.or_else(|| context.caller().cloned()),
+        request_id: entry.request_id.or_else(|| Some(context.id.clone())),
+        address: entry.address.or(context.address),
+        ..entry
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use jiff::Timestamp;
+use podling_daemon::request;
 use podling_proto::{
     control::{
         AdmitRequest, AdmitResponse, Admitted, AtController, AtRunner, admit_request::Capability, admit_response,
@@ -11,9 +12,11 @@ use podling_proto::{
     terminal,
 };
 use podling_session::{
+    audit::{Action, Actor, Entry},
     capability::{Grant, GrantKey, Resume, SessionKey},
     id::Uid,
     phase::Stage,
+    principal::{Owner, Role},
     session::{Release, Session},
     token::{self, Claims, Expected, Scope, TokenError},
 };
@@ -33,11 +36,35 @@ use crate::{
     quotas,
 };
 
-/// Admits, or refuses before the first answer.
-pub(super) async fn admit(
-    core: Core,
-    request: AdmitRequest,
-) -> Result<BoxStream<'static, Result<AdmitResponse, Status>>, Error> {
+type Answers = BoxStream<'static, Result<AdmitResponse, Status>>;
+
+/// Admits, or refuses before the first answer. Either is told to the audit, but for viewers that come back.
+pub(super) async fn admit(core: Core, request: AdmitRequest) -> Result<Answers, Error> {
+    let address = request.client_address.parse().ok();
+    let comes_back = matches!(request.capability, Some(Capability::ResumeToken(_)));
+    let admitted = decide(core.clone(), request).await;
+    match &admitted {
+        Ok((session, _)) if !comes_back => {
+            core.audit.record(Entry::done(Action::SessionAttach).on(*session).from(address));
+        }
+        Ok(_) => {}
+        Err(error) => core.audit.record(Entry::refused(Action::SessionAttach, kind(error)).from(address)),
+    }
+    Ok(admitted?.1)
+}
+
+/// What an operator has to know of a refusal.
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Token => "token",
+        Error::NoSession => "no-such-session",
+        Error::TooManyViewers => "too-many-viewers",
+        Error::Pruned => "log-pruned",
+        _ => "unavailable",
+    }
+}
+
+async fn decide(core: Core, request: AdmitRequest) -> Result<(Uid, Answers), Error> {
     let uid: Uid = request.uid.parse().map_err(|_| Error::NoSession)?;
     let session = visible(&core, uid).await?;
     let key = session_key(&core, uid).await?;
@@ -52,11 +79,11 @@ pub(super) async fn admit(
     refuse_pruned(&core, &session).await?;
     let first = admitted(&shown, &key);
     let admission = Admission { core, shown, key: key.grant_key(), stage: None, next: Next::Answer(first) };
-    Ok(stream::unfold(admission, |mut admission| async move {
+    let answers = stream::unfold(admission, |mut admission| async move {
         let answer = admission.next().await?;
         Some((answer.map_err(Status::from), admission))
-    })
-    .boxed())
+    });
+    Ok((uid, answers.boxed()))
 }
 
 async fn visible(core: &Core, uid: Uid) -> Result<Session, Error> {
@@ -79,6 +106,7 @@ async fn check(core: &Core, session: &Session, key: &SessionKey, request: AdmitR
             if claims.tid != session.owner.tenant.as_str() {
                 return Err(Error::Token);
             }
+            request::identify(bearer(session, &claims));
             let nonce = request.nonce.parse().map_err(|_| Error::Token)?;
             Ok(Resume { session: session.uid, viewer: claims.jti, nonce, generation: 0, scope: claims.scope })
         }
@@ -100,6 +128,12 @@ async fn verify(core: &Core, text: &str, expected: &Expected<'_>) -> Result<Clai
         }
         verified => verified,
     }
+}
+
+/// Whom the token was given to.
+fn bearer(session: &Session, claims: &Claims) -> Actor {
+    let owner = Owner { tenant: session.owner.tenant.clone(), subject: claims.sub.as_str().into() };
+    Actor { owner, role: Role::User, source: "session-token".into() }
 }
 
 fn refused(why: TokenError) -> Error {

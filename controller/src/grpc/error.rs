@@ -8,7 +8,7 @@ use tracing::error;
 use crate::{bundles::BundleError, logs::LogError, seal::Unsealable};
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::grpc) enum Error {
     #[error("the credential is refused")]
     Credential,
     #[error("the token is refused")]
@@ -28,6 +28,8 @@ pub(super) enum Error {
     /// The message is the first offset that is kept.
     #[error("{first}")]
     NotKept { first: u64 },
+    #[error("the report is not of its form")]
+    Report,
     /// Trying again soon helps.
     #[error("{0}")]
     NotReady(&'static str),
@@ -71,7 +73,7 @@ impl From<Error> for Status {
             Error::Pruned => Status::failed_precondition(told),
             Error::NotKept { .. } => Status::out_of_range(told),
             Error::NotReady(_) => Status::unavailable(told),
-            Error::Malformed(_) => Status::invalid_argument(told),
+            Error::Malformed(_) | Error::Report => Status::invalid_argument(told),
             Error::Log(LogError::Store(StoreError::Unavailable(source))) => {
                 error!(%source, "the session store is unavailable");
                 Status::unavailable("the session store is unavailable")

@@ -1,5 +1,6 @@
 //! The gRPC doors: runners report and take orders, gateways admit viewers, stored terminal logs are served.
 
+pub(crate) mod admin;
 mod admit;
 mod auth;
 mod bundle;
@@ -11,11 +12,15 @@ mod fetching;
 mod gateways;
 pub mod orders;
 mod replay;
+mod reports;
 mod runners;
 mod seats;
 mod terminal;
 
-use podling_daemon::service_key::ServiceKeys;
+use podling_daemon::{
+    grpc::{in_context, server},
+    service_key::ServiceKeys,
+};
 use podling_proto::{
     channel::{CONNECTION_WINDOW, STREAM_WINDOW},
     control::{gateways_server::GatewaysServer, runners_server::RunnersServer},
@@ -23,7 +28,10 @@ use podling_proto::{
 };
 use podling_session::log::MAX_SEGMENT_BYTES;
 use tokio_util::sync::CancellationToken;
-use tonic::{service::interceptor::InterceptedService, transport::server::Router};
+use tonic::{
+    service::{Routes, interceptor::InterceptedService},
+    transport::server::Router,
+};
 
 use self::{auth::ServiceAuth, gateways::GatewaysDoor, runners::RunnersDoor, seats::Seats, terminal::TerminalDoor};
 use crate::core::Core;
@@ -42,8 +50,8 @@ pub fn router(core: Core, service_keys: ServiceKeys, stop: CancellationToken) ->
     let terminal = TerminalDoor { core: core.clone(), seats: Seats::new(max_viewers), stop: stop.clone() };
     let runners = RunnersServer::new(RunnersDoor { core: core.clone(), stop: stop.clone() });
     let gateways = GatewaysServer::new(GatewaysDoor { core, stop }).max_decoding_message_size(MAX_FROM_GATEWAY);
-    podling_daemon::grpc::server(STREAM_WINDOW, CONNECTION_WINDOW)
-        .add_service(runners.max_decoding_message_size(MAX_FROM_RUNNER))
+    let routes = Routes::new(runners.max_decoding_message_size(MAX_FROM_RUNNER))
         .add_service(InterceptedService::new(gateways, ServiceAuth(service_keys)))
-        .add_service(TerminalServer::new(terminal).max_decoding_message_size(MAX_FROM_VIEWER))
+        .add_service(TerminalServer::new(terminal).max_decoding_message_size(MAX_FROM_VIEWER));
+    server(STREAM_WINDOW, CONNECTION_WINDOW).add_routes(in_context(routes))
 }

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use http::{StatusCode, request::Parts};
-use podling_daemon::http::Peer;
+use podling_daemon::{http::Peer, request};
 use podling_session::{
     principal::{Owner, Principal, Reach, Role, Source},
     scopes::Scopes,
@@ -99,6 +99,7 @@ impl<N: Need> FromRequestParts<Arc<Door>> for Caller<N> {
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
         let identity = &door.core.identity;
         let principal = identity.principal(&parts.headers, peer, authority, door.local_owner()).await?;
+        request::identify(&principal);
         admit::<N>(&principal)?;
         Ok(Caller(principal, PhantomData))
     }

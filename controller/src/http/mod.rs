@@ -75,6 +75,7 @@ pub fn router(door: Door) -> Router {
         .layer(middleware::from_fn_with_state(Arc::<crowd::Crowd>::default(), crowd::in_turn))
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn_with_state(origins, cors::answer))
+        .layer(middleware::from_fn_with_state(door.core.audit.clone(), trace::audit))
         .layer(middleware::from_fn(trace::request))
         .with_state(door)
 }

@@ -31,6 +31,11 @@ impl Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, name, detail)
     }
 
+    /// Of a closed set.
+    pub(super) fn kind(&self) -> &str {
+        self.0.kind.rsplit(':').next().unwrap_or_default()
+    }
+
     pub(super) fn problem(self) -> Problem {
         *self.0
     }

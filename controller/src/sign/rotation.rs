@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use jiff::Timestamp;
 use podling_daemon::shutdown::{Signal, Signals};
-use podling_session::sign::{NextKey, Unavailable};
+use podling_session::{
+    audit::{Action, Entry},
+    sign::{NextKey, Unavailable},
+};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -30,7 +33,9 @@ const LEASE_SPAN: Duration = Duration::from_secs(120);
 /// When the keys cannot be seen or no key can be made. Nothing has changed then, or the next look shows it.
 pub async fn rotate(core: &Core) -> Result<NextKey, Unavailable> {
     let made = timeout(MAKE, core.signer.rotate()).await;
-    made.unwrap_or_else(|_| Err(Unavailable("the signer does not answer".into())))
+    let next = made.unwrap_or_else(|_| Err(Unavailable("the signer does not answer".into())))?;
+    core.audit.record(Entry::done(Action::SigningKeysRotate).detail(&next.kid));
+    Ok(next)
 }
 
 /// Rotates the keys at every SIGHUP, until another signal ends the process.

@@ -8,6 +8,7 @@ use podling_session::{
     audit::{AuditFilter, AuditStore, Entry, Record},
     event::{Cursor, Event, Feed, Tidings},
     id::{Incarnation, LaunchName, RunnerId, SessionId, Uid},
+    operator::{Counts, GatewayReport, GatewayRow, OperatorStore, Wanted},
     phase::{End, Stage},
     principal::{Owner, Reach, Tenant},
     quota::{Overrides, QuotaOf, QuotaOverride, QuotaStore},
@@ -22,7 +23,7 @@ use podling_session::{
 use super::{
     Engine, Store, audit, beats,
     clock::{millis, timestamp},
-    events, keys, leaders, leases, overrides, phases, runners, segments, sessions, sweep, tidings,
+    events, gateways, keys, leaders, leases, operator, overrides, phases, runners, segments, sessions, sweep, tidings,
     tx::{Kind, Tx},
 };
 
@@ -294,5 +295,31 @@ impl AuditStore for Store {
 
     async fn forget_audit(&self, keep: Duration) -> Result<u64, StoreError> {
         self.run(Kind::Chore, async move |tx: &Tx<'_>| audit::forget(tx, keep).await).await
+    }
+}
+
+#[async_trait]
+impl OperatorStore for Store {
+    async fn all_sessions(&self, wanted: &Wanted, after: Option<Uid>, limit: u32) -> Result<Page, StoreError> {
+        let wanted = wanted.clone();
+        self.look(async move |tx: &Tx<'_>| operator::sessions(tx, &wanted, after, limit).await).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.hint(operator::counts).await
+    }
+
+    async fn gateway_reports(&self, report: &GatewayReport) -> Result<bool, StoreError> {
+        let report = report.clone();
+        self.hint(async move |tx: &Tx<'_>| gateways::report(tx, &report).await).await
+    }
+
+    async fn gateways(&self, within: Duration) -> Result<Vec<GatewayRow>, StoreError> {
+        self.hint(async move |tx: &Tx<'_>| gateways::list(tx, within).await).await
+    }
+
+    async fn drain_gateway(&self, id: &str, within: Duration) -> Result<Option<GatewayRow>, StoreError> {
+        let id = id.to_owned();
+        self.promise(async move |tx: &Tx<'_>| gateways::drain(tx, &id, within).await).await
     }
 }

@@ -149,7 +149,7 @@ pub(super) async fn list(
 }
 
 /// A session has a key once, so that as many labels match as are asked for when all do.
-fn add_labels<'a>(listing: &mut Listing<'a>, labels: &'a BTreeMap<String, String>) {
+pub(super) fn add_labels<'a>(listing: &mut Listing<'a>, labels: &'a BTreeMap<String, String>) {
     let mut before = LABELLED;
     for (key, value) in labels {
         listing.add(before, key.into(), " = label.key").add(" AND label.value = ", value.into(), "");
@@ -168,7 +168,7 @@ fn within(reach: &Reach) -> Listing<'_> {
 }
 
 /// One row more than the page holds was read, to know whether another page follows.
-fn page(mut sessions: Vec<Session>, limit: u32) -> Result<Page, Error> {
+pub(super) fn page(mut sessions: Vec<Session>, limit: u32) -> Result<Page, Error> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = sessions.len() > limit;
     sessions.truncate(limit);

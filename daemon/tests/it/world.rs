@@ -16,7 +16,7 @@ use podling_daemon::{
 use podling_proto::{
     channel::{CONNECTION_WINDOW, NoRoute, Route, STREAM_WINDOW},
     control::{
-        AdmitRequest, AdmitResponse, GetKeysRequest, GetKeysResponse,
+        AdmitRequest, AdmitResponse, GatewayOrder, GatewayReport, GetKeysRequest, GetKeysResponse,
         gateways_client::GatewaysClient,
         gateways_server::{Gateways, GatewaysServer},
     },
@@ -26,7 +26,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::{Request, Response, Status, transport::Channel};
+use tonic::{Request, Response, Status, Streaming, transport::Channel};
 
 /// An authority, as an operator has one.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -134,6 +134,11 @@ struct Named(&'static str);
 #[tonic::async_trait]
 impl Gateways for Named {
     type AdmitStream = Pin<Box<dyn Stream<Item = Result<AdmitResponse, Status>> + Send>>;
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<GatewayOrder, Status>> + Send>>;
+
+    async fn watch(&self, _: Request<Streaming<GatewayReport>>) -> Result<Response<Self::WatchStream>, Status> {
+        Ok(Response::new(Box::pin(futures_util::stream::pending())))
+    }
 
     async fn admit(&self, _: Request<AdmitRequest>) -> Result<Response<Self::AdmitStream>, Status> {
         Ok(Response::new(Box::pin(futures_util::stream::pending())))

@@ -1,5 +1,6 @@
 //! What users see, end to end: the built binary, real sockets, a real browser, real signals.
 
+mod admin;
 mod api;
 mod attacks;
 mod chaos;

@@ -13,8 +13,8 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use podling_proto::{
     control::{
-        AdmitRequest, AdmitResponse, Admitted, AtController, AtRunner, GetKeysRequest, GetKeysResponse,
-        admit_request::Capability, admit_response::Message, gateways_server::Gateways,
+        AdmitRequest, AdmitResponse, Admitted, AtController, AtRunner, GatewayOrder, GatewayReport, GetKeysRequest,
+        GetKeysResponse, admit_request::Capability, admit_response::Message, gateways_server::Gateways,
     },
     terminal::Stage,
 };
@@ -24,7 +24,7 @@ use podling_session::{
     token::{Expected, verify},
 };
 use tokio::sync::watch;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use crate::world::ISSUER;
 
@@ -96,11 +96,17 @@ impl ControllerDouble {
     }
 }
 
+type Orders = Pin<Box<dyn Stream<Item = Result<GatewayOrder, Status>> + Send>>;
 type Answers = Pin<Box<dyn Stream<Item = Result<AdmitResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl Gateways for ControllerDouble {
     type AdmitStream = Answers;
+    type WatchStream = Orders;
+
+    async fn watch(&self, _: Request<Streaming<GatewayReport>>) -> Result<Response<Orders>, Status> {
+        Ok(Response::new(Box::pin(stream::pending())))
+    }
 
     async fn admit(&self, request: Request<AdmitRequest>) -> Result<Response<Answers>, Status> {
         authorized(&request)?;

@@ -14,7 +14,7 @@ use super::{OpenError, Settings, target::Target};
 use crate::store::error::{Error, NoAnswer};
 
 /// The schema, oldest first, and how each step is undone. What was once released is never edited.
-const MIGRATIONS: [(&str, &str, &str); 5] = [
+const MIGRATIONS: [(&str, &str, &str); 6] = [
     (
         "V1__sessions",
         include_str!("../../../migrations/postgres/V1__sessions.sql"),
@@ -39,6 +39,11 @@ const MIGRATIONS: [(&str, &str, &str); 5] = [
         "V5__quotas",
         include_str!("../../../migrations/postgres/V5__quotas.sql"),
         include_str!("../../../migrations/postgres/D5__quotas.sql"),
+    ),
+    (
+        "V6__gateways",
+        include_str!("../../../migrations/postgres/V6__gateways.sql"),
+        include_str!("../../../migrations/postgres/D6__gateways.sql"),
     ),
 ];
 

@@ -13,13 +13,14 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::{error::Error, tx::Kind};
 
 /// The schema, oldest first. What was once released is never edited.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
     ("V2__warm_runners", include_str!("../../../migrations/sqlite/V2__warm_runners.sql")),
     ("V3__replicas", include_str!("../../../migrations/sqlite/V3__replicas.sql")),
     ("V4__audit", include_str!("../../../migrations/sqlite/V4__audit.sql")),
     ("V5__keys", include_str!("../../../migrations/sqlite/V5__keys.sql")),
     ("V6__quotas", include_str!("../../../migrations/sqlite/V6__quotas.sql")),
+    ("V7__gateways", include_str!("../../../migrations/sqlite/V7__gateways.sql")),
 ];
 
 /// Nobody else writes to the file, but for a person with a shell: then a caller had better hear of it.

@@ -69,9 +69,10 @@ async fn a_token_opens_its_own_session_while_it_lives_and_no_other() {
         assert_eq!(code(refused), Code::Unauthenticated, "{what}");
     }
     let capability = Some(token(&world, &ours).await);
-    let bad_nonce = AdmitRequest { uid: ours.uid.to_string(), capability, nonce: "short".into() };
+    let bad_nonce =
+        AdmitRequest { uid: ours.uid.to_string(), capability, nonce: "short".into(), ..AdmitRequest::default() };
     assert_eq!(code(world.gateways().admit(bearing(SERVICE, bad_nonce)).await), Code::Unauthenticated);
-    let nothing = AdmitRequest { uid: ours.uid.to_string(), capability: None, nonce: String::new() };
+    let nothing = AdmitRequest { uid: ours.uid.to_string(), ..AdmitRequest::default() };
     assert_eq!(code(world.gateways().admit(bearing(SERVICE, nothing)).await), Code::Unauthenticated);
 }
 

@@ -213,7 +213,8 @@ impl World {
 
     pub(crate) async fn admit(&self, uid: Uid, capability: Capability) -> Result<Streaming<AdmitResponse>, Status> {
         let nonce = AttachNonce::random().to_string();
-        let request = AdmitRequest { uid: uid.to_string(), capability: Some(capability), nonce };
+        let request =
+            AdmitRequest { uid: uid.to_string(), capability: Some(capability), nonce, client_address: String::new() };
         let admitted = self.gateways().admit(bearing(SERVICE, request)).await?;
         Ok(admitted.into_inner())
     }
@@ -229,6 +230,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
         quotas: Arc::new(Quotas::new(store.clone())),
+        operator: store.clone(),
         signer: signer().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),

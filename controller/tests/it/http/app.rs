@@ -166,6 +166,7 @@ async fn core(directory: &TempDir, store: Arc<Store>, base: &str) -> Core {
         identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
         quotas: Arc::new(Quotas::new(store.clone())),
+        operator: store.clone(),
         signer: keys().await,
         limiter: Arc::new(MemoryRateLimiter::new()),
         launcher: Arc::new(NoLauncher),

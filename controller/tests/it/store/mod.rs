@@ -5,6 +5,7 @@ mod creating;
 mod keys;
 mod limiting;
 mod living;
+mod operating;
 mod ordering;
 mod owning;
 mod pooling;
@@ -93,6 +94,9 @@ macro_rules! contract {
             limiting::a_session_that_runs_is_given_a_later_deadline_and_ends_by_it,
             limiting::a_session_that_starts_is_given_a_deadline_that_counts_from_running,
             limiting::sessions_of_others_are_not_extended,
+            operating::operators_find_sessions_of_all_tenants_by_what_they_ask_for,
+            operating::everything_is_counted,
+            operating::a_gateway_is_told_to_drain_as_long_as_it_reports,
             keys::the_first_key_is_added_once,
             keys::a_tenant_lists_its_own_keys_in_pages_and_operators_list_all,
             keys::a_tenant_has_as_many_keys_as_may_be_and_those_that_are_over_do_not_count,

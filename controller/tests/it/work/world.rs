@@ -12,6 +12,7 @@ use clap::Parser;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use podling_controller::{
     adapters::Database,
+    admin_listen::AdminArgs,
     args::ControllerArgs,
     core::Core,
     listen::ControlArgs,
@@ -183,6 +184,7 @@ pub(super) async fn start_on(data: &Path, database: Database) -> Controller {
 pub(super) async fn try_start_on(data: &Path, database: Database) -> anyhow::Result<Controller> {
     let words = ["podling", "--grace", "1s", "--max-sessions-per-owner", "1", "--warm-runners", "0"];
     let config = Config {
+        admin: AdminArgs::default(),
         data_dir: data.to_owned(),
         bound: ([127, 0, 0, 1], 1).into(),
         runner: RunnerBinary { path: "/bin/sh".into(), args: vec![data.join("runner.sh").into()] },

@@ -1,0 +1,153 @@
+//! What operators do, as `podling admin` and as gRPC clients of other languages that know the service by reflection alone.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use podling_e2e::{
+    form::Form,
+    podling::{Podling, Session, binary},
+    viewer::Viewer,
+    wait::until,
+};
+use podling_session::id::AttachNonce;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::{process::Command, time::timeout};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a controller of this Podling serves operators, and the file of its certificate.
+fn service(podling: &Podling) -> (String, std::path::PathBuf) {
+    let entry = std::fs::read_dir(podling.data_dir().join("admin")).expect("it is told").next();
+    let told = std::fs::read(entry.expect("by one").expect("readable").path()).expect("readable");
+    let told: Value = serde_json::from_slice(&told).expect("JSON");
+    let certificate = podling.home().join("admin.pem");
+    std::fs::write(&certificate, told["certificate"].as_str().expect("a certificate")).expect("room");
+    (told["address"].as_str().expect("an address").trim_start_matches("https://").to_owned(), certificate)
+}
+
+async fn ran(mut command: Command) -> String {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await.expect("in time").expect("it can be started");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+/// What `podling admin` answers, a JSON value a line.
+async fn admin(podling: &Podling, words: &[&str]) -> Vec<Value> {
+    let mut command = Command::new(binary());
+    command.arg("admin").args(words).arg("--json").arg("--data-dir").arg(podling.data_dir());
+    ran(command).await.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+async fn walk(podling: &Podling, session: &Session, program: &Path, script: &str) {
+    let (address, certificate) = service(podling);
+    let mut command = Command::new(program);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).arg(address).arg(certificate);
+    command.arg(podling.data_dir().join("operator.key")).arg(&session.uid).env("PYTHONDONTWRITEBYTECODE", "1");
+    assert!(ran(command).await.contains("walked"));
+}
+
+#[tokio::test]
+async fn clients_of_two_other_languages_walk_the_admin_api_by_reflection() {
+    let podling = Podling::start().await;
+    let session = podling.create(json!({ "command": "sleep 600", "labels": { "walk": "yes" } })).await;
+    podling.reaches(&session.uid, "running").await;
+    let recorded = async || {
+        let found = admin(&podling, &["audit", "--action", "session.create"]).await;
+        if found.is_empty() { Err(found) } else { Ok(()) }
+    };
+    until("the create is in the audit", PATIENCE, recorded).await;
+    walk(&podling, &session, Path::new("node"), "grpc/walk.mjs").await;
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/venv/bin/python");
+    walk(&podling, &session, &python, "python/walk_admin.py").await;
+}
+
+#[tokio::test]
+async fn an_operator_sees_and_ends_everybodys_sessions_and_every_step_is_in_the_audit() {
+    let podling = Podling::start().await;
+    let made = &admin(&podling, &["keys", "create", "test:claim:acme", "--subject", "ann"]).await[0];
+    let key = made["secret"].as_str().expect("it is told once").to_owned();
+    let as_ann = |request: reqwest::RequestBuilder| request.bearer_auth(&key).header("x-request-id", "anns-own");
+    let created = as_ann(podling.http.post(format!("{}/api/sessions", podling.url)));
+    let session: Value =
+        created.json(&json!({ "command": "sleep 600" })).send().await.expect("an answer").json().await.expect("JSON");
+    let uid = session["uid"].as_str().expect("a session").to_owned();
+    let listed = admin(&podling, &["sessions", "--tenant", "test:claim:acme"]).await;
+    assert_eq!((listed.len(), &listed[0]["uid"], &listed[0]["subject"]), (1, &json!(uid), &json!("ann")));
+    let killed = &admin(&podling, &["kill", &uid, "--reason", "Too loud."]).await[0];
+    assert_eq!((&killed["end_reason"], &killed["detail"]), (&json!("admin"), &json!("Too loud.")));
+    let seen = as_ann(podling.http.get(format!("{}/api/sessions/{uid}", podling.url))).send().await.expect("an answer");
+    assert_eq!(seen.json::<Value>().await.expect("JSON")["end_reason"], "admin");
+    let id = made["key"]["id"].as_str().expect("an id");
+    admin(&podling, &["keys", "revoke", id]).await;
+    let refused = as_ann(podling.http.get(format!("{}/api/sessions", podling.url))).send().await.expect("an answer");
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+
+    let told = until("the audit tells all of it", 2 * PATIENCE, async || {
+        let told = admin(&podling, &["audit"]).await;
+        let done = |action: &str| told.iter().any(|record| record["action"] == action);
+        match ["key.create", "session.create", "session.kill", "key.revoke", "auth.refuse"]
+            .iter()
+            .all(|action| done(action))
+        {
+            true => Ok(told),
+            false => Err(told.len()),
+        }
+    })
+    .await;
+    let of = |action: &str| told.iter().find(|record| record["action"] == action).expect("it is there");
+    let create = of("session.create");
+    assert_eq!((&create["subject"], &create["uid"]), (&json!("ann"), &json!(uid)));
+    assert_eq!((&create["request_id"], &create["address"]), (&json!("anns-own"), &json!("127.0.0.1")));
+    assert_eq!((&of("session.kill")["role"], &of("session.kill")["detail"]), (&json!("operator"), &json!("Too loud.")));
+    assert_eq!(of("auth.refuse")["outcome"], "refused");
+    let whole = Value::from(told.clone()).to_string();
+    assert!(!whole.contains(&key) && !whole.contains(&podling.operator_key()), "the audit holds a key");
+}
+
+#[tokio::test]
+async fn whoever_is_no_operator_is_told_what_to_do() {
+    let podling = Podling::start().await;
+    let made = &admin(&podling, &["keys", "create", "test:claim:acme"]).await[0];
+    for (key, words) in [(made["secret"].as_str().expect("told once"), "for operators"), ("podling_0_0", "credential")]
+    {
+        let mut command = Command::new(binary());
+        command.args(["admin", "stats", "--data-dir"]).arg(podling.data_dir()).env("PODLING_API_KEY", key);
+        let output = timeout(PATIENCE, command.output()).await.expect("in time").expect("it can be started");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(125));
+        assert!(said.contains(words) && said.contains("PODLING_API_KEY"), "{said}");
+    }
+    let stats = admin(&podling, &["stats"]).await;
+    assert_eq!(stats[0]["gateways"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_told_to_drain_hands_its_viewers_over_and_ends() {
+    let podling = Podling::start_in(Form::Replicated, &[]).await;
+    let gateways = until("both gateways report", PATIENCE, async || {
+        let gateways = admin(&podling, &["gateways"]).await;
+        if gateways.len() == 2 { Ok(gateways) } else { Err(gateways) }
+    })
+    .await;
+    let session = podling.run("echo ready; read -r line; echo \"got $line\"; exit 3").await;
+    let mut viewer = Viewer::attach(&podling.url, &session.uid, &session.token, AttachNonce::random()).await;
+    viewer.sees("ready").await;
+    for gateway in &gateways {
+        let id = gateway["id"].as_str().expect("an id");
+        let told = &admin(&podling, &["drain", id]).await[0];
+        assert!(told["drain_ordered_at"].is_string(), "{told}");
+        let gone = async || {
+            let now = admin(&podling, &["gateways"]).await;
+            let left: Vec<_> = now.iter().filter(|gateway| gateway["id"] == id).cloned().collect();
+            if left.is_empty() && now.len() == 2 { Ok(()) } else { Err(now) }
+        };
+        until("it is gone and another in its place", PATIENCE, gone).await;
+    }
+    assert_eq!(viewer.to_end().await.code, 1001);
+    let (_, token) = viewer.resume.clone().expect("every stream begins with it");
+    let mut again = Viewer::resume(&podling.url, &session.uid, &token, viewer.offset).await;
+    again.type_in("hello\n").await;
+    again.sees("got hello").await;
+}
