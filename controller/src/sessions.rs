@@ -172,6 +172,7 @@ pub async fn extend(core: &Core, reach: &Reach, id: &SessionId, wanted: Extensio
     match core.sessions.extend(reach, id, spans).await? {
         Extended::Changed(session) => {
             info!(session.id = %session.uid, "session {} has other deadlines", session.uid);
+            core.audit.record(Entry::done(Action::SessionExtend).on(session.uid).detail(&session.id));
             Ok(session)
         }
         Extended::Ended => Err(Error::Ended),

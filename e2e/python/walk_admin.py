@@ -17,7 +17,9 @@ def main(address, certificate_file, key_file, uid):
         credentials = grpc.ssl_channel_credentials(file.read())
     with open(key_file, encoding="ascii") as file:
         operator = file.read().strip()
-    with grpc.secure_channel(address, credentials) as channel:
+    # An address is no name that TLS may ask for.
+    options = [("grpc.ssl_target_name_override", "localhost")]
+    with grpc.secure_channel(address, credentials, options) as channel:
         walk(Walker(channel), operator, uid)
 
 
