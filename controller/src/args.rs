@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
-use podling_daemon::source_args::SourceArgs;
+use podling_daemon::{client_address::ProxyArgs, source_args::SourceArgs};
 use podling_session::{
     forward::Forward,
     quota::Quota,
@@ -63,6 +63,9 @@ pub struct AccessArgs {
     /// the data directory
     #[arg(long, env = "PODLING_BOOTSTRAP_KEY_FILE", value_name = "FILE")]
     pub bootstrap_key_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub proxies: ProxyArgs,
 }
 
 #[derive(Args, Clone, Debug)]

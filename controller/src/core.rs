@@ -69,6 +69,8 @@ pub struct Settings {
     pub local_owner: bool,
     /// Origins that browsers may call from beside our own; `*` for any.
     pub allowed_origins: Vec<String>,
+    /// Proxies of the operator's own that every request passes.
+    pub trusted_hops: u8,
     /// No other controller has this store: what nobody looks after here, nobody looks after.
     pub alone: bool,
 }

@@ -1,6 +1,7 @@
 //! What every server does around its own work: logs and metrics, signals, health, sockets, problem+json.
 
 mod busy;
+pub mod client_address;
 pub mod grpc;
 pub mod health;
 pub mod http;

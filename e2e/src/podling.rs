@@ -49,6 +49,8 @@ pub struct Podling {
     listen: String,
     /// Another user than the test's own; needs root.
     user: Option<u32>,
+    /// A session of its own, without whatever terminal the tests were started from.
+    without_terminal: bool,
     /// What its services share, when they are several.
     shared: Option<Shared>,
     pub store: Store,
@@ -83,6 +85,14 @@ impl Podling {
         podling
     }
 
+    /// As a service manager starts it: SIGHUP is no terminal's end then.
+    pub async fn start_without_terminal(arguments: &[&str]) -> Podling {
+        let mut podling = Podling::prepare(Form::of_this_run(), arguments).await;
+        podling.without_terminal = true;
+        podling.restart().await;
+        podling
+    }
+
     /// As this user, from a copy of the binary that it may read, in a folder that it owns. The test is root.
     pub async fn start_as(user: u32, arguments: &[&str]) -> Podling {
         let mut podling = Podling::prepare(Form::of_this_run(), arguments).await;
@@ -110,6 +120,7 @@ impl Podling {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             listen: "127.0.0.1:0".to_owned(),
             user: None,
+            without_terminal: false,
             shared,
             store,
             url: String::new(),
@@ -130,6 +141,12 @@ impl Podling {
             Some(user) => {
                 let mut command = Command::new(self.home.path().join("podling"));
                 command.uid(user).gid(user).env("HOME", self.home.path()).current_dir(self.home.path());
+                command
+            }
+            // It becomes the program, so the pid stays.
+            None if self.without_terminal => {
+                let mut command = Command::new("setsid");
+                command.arg(binary());
                 command
             }
             None => Command::new(binary()),

@@ -126,6 +126,9 @@ fn check(claims: Claims, expected: &Expected<'_>) -> Result<Claims, TokenError> 
 }
 
 #[cfg(test)]
+mod attacks;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

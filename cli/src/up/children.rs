@@ -1,12 +1,13 @@
 //! The services of `podling up` as processes of their own: started, started again when they die, ended in order.
 
-use std::{ffi::OsString, io, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -38,6 +39,7 @@ pub(super) struct Children {
     name: &'static str,
     tasks: JoinSet<()>,
     stop: CancellationToken,
+    hangups: watch::Sender<()>,
 }
 
 impl Children {
@@ -51,12 +53,18 @@ impl Children {
             let kind = Arc::clone(&kind);
             starting.spawn(async move { (number, kind.start(number).await) });
         }
-        let mut children = Children { name: kind.name, tasks: JoinSet::new(), stop };
+        let mut children = Children { name: kind.name, tasks: JoinSet::new(), stop, hangups: watch::Sender::new(()) };
         for (number, started) in starting.join_all().await {
             let child = started.with_context(|| format!("{} {} does not start", kind.name, number + 1))?;
-            children.tasks.spawn(keep(Arc::clone(&kind), number, child, children.stop.clone()));
+            let hangups = children.hangups.subscribe();
+            children.tasks.spawn(keep(Arc::clone(&kind), number, child, children.stop.clone(), hangups));
         }
         Ok(children)
+    }
+
+    /// Sends each a SIGHUP.
+    pub(super) fn hang_up(&self) {
+        self.hangups.send_replace(());
     }
 
     /// Tells them all to end, and waits until they have.
@@ -68,12 +76,21 @@ impl Children {
 }
 
 /// Starts a service again whenever it ends, until `stop`.
-async fn keep(kind: Arc<Kind>, number: usize, mut child: Child, stop: CancellationToken) {
+async fn keep(
+    kind: Arc<Kind>,
+    number: usize,
+    mut child: Child,
+    stop: CancellationToken,
+    mut hangups: watch::Receiver<()>,
+) {
     loop {
         let began = Instant::now();
-        let ended = tokio::select! {
-            ended = child.wait() => ended,
-            () = stop.cancelled() => return end(&kind, number, child).await,
+        let ended = loop {
+            tokio::select! {
+                ended = child.wait() => break ended,
+                () = stop.cancelled() => return end(&kind, number, child).await,
+                Ok(()) = hangups.changed() => tell(&kind, number, &child, Signal::HUP),
+            }
         };
         kind.backends.remove(number);
         warn!(?ended, "{} {} ended by itself and is started again", kind.name, number + 1);
@@ -94,9 +111,7 @@ async fn keep(kind: Arc<Kind>, number: usize, mut child: Child, stop: Cancellati
 }
 
 async fn end(kind: &Kind, number: usize, mut child: Child) {
-    if let Err(error) = terminate(&child) {
-        warn!(%error, "{} {} could not be told to end", kind.name, number + 1);
-    }
+    tell(kind, number, &child, Signal::TERM);
     if timeout(END, child.wait()).await.is_err() {
         warn!("{} {} did not end in time and is killed", kind.name, number + 1);
         let _ = child.kill().await; // Or it has ended at this moment.
@@ -104,11 +119,11 @@ async fn end(kind: &Kind, number: usize, mut child: Child) {
     kind.backends.remove(number);
 }
 
-fn terminate(child: &Child) -> io::Result<()> {
-    let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
-    match pid {
-        Some(pid) => Ok(kill_process(pid, Signal::TERM)?),
-        None => Ok(()), // It has ended, and was waited for.
+fn tell(kind: &Kind, number: usize, child: &Child, signal: Signal) {
+    // One without an id has ended, and was waited for.
+    let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) else { return };
+    if let Err(error) = kill_process(pid, signal) {
+        warn!(%error, ?signal, "{} {} could not be signalled", kind.name, number + 1);
     }
 }
 

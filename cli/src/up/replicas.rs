@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use podling_daemon::{service_key::ServiceKeys, shutdown};
+use podling_daemon::{
+    service_key::ServiceKeys,
+    shutdown::{Signal, Signals},
+};
 use secrecy::ExposeSecret;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -109,7 +112,7 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<()> {
     servers.spawn(front.serve(listener, stop.clone()));
     let own = || format!("http://{bound}");
     announce(public_url.unwrap_or_else(own).trim_end_matches('/'), bound)?;
-    let outcome = shutdown::terminated().await.context("signals cannot be listened for");
+    let outcome = until_terminated(&controllers).await.context("signals cannot be listened for");
     info!("shutting down");
     serving.drain();
     gateways.end().await;
@@ -117,6 +120,15 @@ pub(super) async fn run(plan: Plan) -> anyhow::Result<()> {
     stop.cancel();
     servers.join_all().await;
     outcome
+}
+
+/// A hang-up is for the controllers: they rotate their keys.
+async fn until_terminated(controllers: &Children) -> io::Result<()> {
+    let mut signals = Signals::listen()?;
+    while signals.next().await == Signal::Hangup {
+        controllers.hang_up();
+    }
+    Ok(())
 }
 
 /// What viewers who leave one of several gateways are spread over.

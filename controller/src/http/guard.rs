@@ -51,7 +51,7 @@ mod tests {
         let router = router
             .layer(middleware::from_fn(in_time))
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(middleware::from_fn(trace::request));
+            .layer(middleware::from_fn_with_state(0, trace::request));
         let request = http::Request::get("/").header("x-request-id", "mine").body(Body::empty()).expect("a request");
         let response = router.oneshot(request).await.expect("an answer");
         let status = response.status();

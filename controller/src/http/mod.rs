@@ -62,6 +62,7 @@ impl Door {
 /// Every path of the API, and a problem for every other.
 pub fn router(door: Door) -> Router {
     let door = Arc::new(door);
+    let hops = door.core.settings.trusted_hops;
     let origins = cors::Origins::new(&door.core.settings.allowed_origins);
     let (routes, _) = openapi::routes().split_for_parts();
     routes
@@ -76,6 +77,6 @@ pub fn router(door: Door) -> Router {
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn_with_state(origins, cors::answer))
         .layer(middleware::from_fn_with_state(door.core.audit.clone(), trace::audit))
-        .layer(middleware::from_fn(trace::request))
+        .layer(middleware::from_fn_with_state(hops, trace::request))
         .with_state(door)
 }

@@ -10,6 +10,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use podling_daemon::{
+    client_address::client_address,
     http::Peer,
     request::{Context, REQUEST_ID},
 };
@@ -19,9 +20,11 @@ use tracing::Instrument;
 use super::refusal::Refusal;
 use crate::audit::Audit;
 
-pub(super) async fn request(request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
-    let context = Context::read(request.headers(), peer);
+/// `hops` proxies of the operator's own stand between us and clients.
+pub(super) async fn request(State(hops): State<u8>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    let address = peer.map(|Peer(peer)| client_address(request.headers(), peer.ip(), hops));
+    let context = Context::read(request.headers(), address);
     let span = context.span(request.method().as_str(), request.uri().path());
     let mut response = context.clone().scope(next.run(request)).instrument(span).await;
     if let Some(refusal) = response.extensions_mut().remove::<Refusal>() {
@@ -63,4 +66,28 @@ fn name(response: Response, refusal: Refusal, id: &str) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH); // Of the body without the id.
     Response::from_parts(parts, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware, routing::get};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn behind_proxies_the_address_is_what_the_trusted_ones_say() {
+        let told =
+            || async { Context::current().and_then(|context| context.address).expect("it is known").to_string() };
+        for (hops, expected) in [(0, "10.0.0.1"), (1, "2.2.2.2"), (2, "1.1.1.1")] {
+            let router =
+                Router::new().route("/", get(told)).layer(middleware::from_fn_with_state(hops, super::request));
+            let asked = http::Request::get("/").header("x-forwarded-for", "6.6.6.6, 1.1.1.1, 2.2.2.2");
+            let asked = asked.extension(Peer(([10, 0, 0, 1], 4711).into())).body(Body::empty()).expect("a request");
+            let response = router.oneshot(asked).await.expect("an answer");
+            let body = response.into_body().collect().await.expect("a whole body").to_bytes();
+            assert_eq!(body, expected, "{hops} hops");
+        }
+    }
 }

@@ -34,6 +34,7 @@ pub(super) fn settings(
         // A command without a sandbox could call as the local owner.
         local_owner: runners.isolation == IsolationMode::Sandbox,
         allowed_origins: access.allowed_origins,
+        trusted_hops: access.proxies.trusted_hops,
         alone,
     })
 }

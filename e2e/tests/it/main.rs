@@ -23,6 +23,7 @@ mod page;
 mod readme;
 mod replicas;
 mod road;
+mod rotations;
 mod rows;
 mod schema;
 mod scripts;

@@ -273,6 +273,7 @@ fn settings() -> Settings {
         code_hosts: CodeHosts::default(),
         local_owner: true,
         allowed_origins: Vec::new(),
+        trusted_hops: 1,
         alone: true,
     }
 }

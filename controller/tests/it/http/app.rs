@@ -194,6 +194,7 @@ pub(crate) fn settings(base: &str) -> Settings {
         code_hosts: CodeHosts::default(),
         local_owner: false,
         allowed_origins: vec![],
+        trusted_hops: 1,
         alone: true,
     }
 }

@@ -29,7 +29,10 @@ struct Forge {
 
 impl Forge {
     fn new(podling: &Podling, token: &str) -> Forge {
-        let pem = std::fs::read(podling.data_dir().join("keys/signing/00000001.pem")).expect("the signing key");
+        let folder = podling.data_dir().join("keys/signing").read_dir().expect("the folder of keys");
+        let mut paths = folder.map(|entry| entry.expect("an entry").path());
+        let path = paths.find(|path| path.extension().is_some_and(|kind| kind == "pem")).expect("the signing key");
+        let pem = std::fs::read(path).expect("the signing key");
         let key = EncodingKey::from_rsa_pem(&pem).expect("an RSA key");
         Forge { header: part(token, 0), claims: part(token, 1), key }
     }
