@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod browser;
 pub mod chaos;
+pub mod firebase;
 pub mod form;
 pub mod git;
 pub mod internet;

@@ -43,6 +43,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     npm("e2e")?;
     npm("e2e/claude")?;
     npm("e2e/grpc")?;
+    npm("e2e/firebase")?;
     npm("screen/oracle")?;
     npm("web")?;
     python("e2e/python")

@@ -12,6 +12,7 @@ mod deaths;
 mod documents;
 mod egress;
 mod ends;
+mod firebase;
 mod handover;
 mod help;
 mod inputs;
