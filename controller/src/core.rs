@@ -8,6 +8,7 @@ use podling_session::{
     limit::RateLimiter,
     operator::OperatorStore,
     quota::Quota,
+    share::ShareStore,
     sign::Signer,
     spec::Policy,
     store::{PrincipalStore, SessionStore, SystemStore},
@@ -15,8 +16,15 @@ use podling_session::{
 use url::Url;
 
 use crate::{
-    audit::Audit, beats::Beats, bundles::Bundles, clock::StoreClock, grpc::orders::Orders, identity::Identity,
-    logs::Logs, quotas::Quotas, seal::Seal,
+    audit::Audit,
+    beats::Beats,
+    bundles::Bundles,
+    clock::StoreClock,
+    grpc::{orders::Orders, seats::Seats},
+    identity::Identity,
+    logs::Logs,
+    quotas::Quotas,
+    seal::Seal,
 };
 
 /// The composition of one controller. Cheap to share: clones point to the same.
@@ -25,6 +33,7 @@ pub struct Core {
     pub sessions: Arc<dyn SessionStore>,
     pub system: Arc<dyn SystemStore>,
     pub principals: Arc<dyn PrincipalStore>,
+    pub shares: Arc<dyn ShareStore>,
     pub identity: Arc<Identity>,
     pub quotas: Arc<Quotas>,
     pub operator: Arc<dyn OperatorStore>,
@@ -36,6 +45,8 @@ pub struct Core {
     pub bundles: Bundles,
     /// The control streams of runners that are open here.
     pub orders: Arc<Orders>,
+    /// Who watches stored logs here.
+    pub seats: Arc<Seats>,
     /// The heartbeats that came in here and are to be stored.
     pub beats: Arc<Beats>,
     /// Who did what, and what was refused.

@@ -22,6 +22,7 @@ pub mod pool;
 pub mod quotas;
 pub mod reaper;
 pub mod sessions;
+pub mod shares;
 pub mod work;
 
 pub mod adapters;

@@ -8,6 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use podling_session::{
     capability::SessionKey,
     id::{LaunchName, RunnerId, Uid},
+    share::ShareId,
     spec::Secrets,
     store::Sealed,
 };
@@ -72,6 +73,11 @@ impl Seal {
     /// Keyed hash of an API key's secret part.
     pub fn key_hash(&self, id: &str, secret: &str) -> [u8; 32] {
         self.mac(&["api-key", id, secret])
+    }
+
+    /// Keyed hash of the secret part of a link.
+    pub fn share_hash(&self, id: ShareId, secret: &str) -> [u8; 32] {
+        self.mac(&["share", &id.to_string(), secret])
     }
 
     /// Keyed hash of a request's body: it may hold secrets that a bare hash would let others guess.

@@ -14,6 +14,7 @@ use podling_session::{
     principal::{Owner, Principal, Reach},
     quota::Quota,
     session::Session,
+    share::Who,
     source::Source,
     spec::{Draft, Extension, InvalidField, Secrets, Spec},
     store::{Created, Extended, Filter, Idempotency, NewSession, Page, Sealed, StoreError},
@@ -115,7 +116,7 @@ async fn try_create(
         return Err(Error::RateLimited { retry_after });
     }
     let uid = Uid::new();
-    let token = mint(core, owner, uid).await?;
+    let token = mint(core, Claimed::own(owner, uid)).await?;
     let key = SessionKey::random();
     let new = new_session(core, owner, uid, spec, core.seal.seal(uid, &key, &secrets), &request, &quota);
     let id = new.id.clone();
@@ -130,7 +131,7 @@ async fn try_create(
         Created::New(session) => Ok(created(core, session, token, "cold")),
         Created::Claimed(session, _) => Ok(created(core, session, token, "warm")),
         Created::Existing(session) => {
-            let token = mint(core, owner, session.uid).await?;
+            let token = mint(core, Claimed::own(owner, session.uid)).await?;
             Ok(Ticket { session, token, origin: Origin::Repeated })
         }
         Created::IdTaken => Err(Error::IdTaken(id)),
@@ -191,7 +192,9 @@ pub async fn delete(core: &Core, reach: &Reach, id: &SessionId) -> Result<Sessio
 /// A fresh token for a session, which names who asked. Ended sessions have them too: their stored log can be attached to.
 pub async fn token(core: &Core, caller: &Principal, id: &SessionId) -> Result<Ticket, Error> {
     let session = get(core, &caller.reach(), id).await?;
-    let token = mint(core, &caller.owner, session.uid).await?;
+    let who = Who { name: caller.name.as_deref().map(str::to_owned), share: None };
+    let claimed = Claimed { who, ..Claimed::own(&caller.owner, session.uid) };
+    let token = mint(core, claimed).await?;
     Ok(Ticket { session, token, origin: Origin::Repeated })
 }
 
@@ -231,15 +234,36 @@ fn new_session(
     }
 }
 
-async fn mint(core: &Core, owner: &Owner, uid: Uid) -> Result<String, Error> {
+/// What a session token is for.
+pub(crate) struct Claimed<'a> {
+    /// Who asked for it; of a link, the session's owner.
+    pub(crate) owner: &'a Owner,
+    pub(crate) uid: Uid,
+    pub(crate) scope: Scope,
+    pub(crate) who: Who,
+}
+
+impl<'a> Claimed<'a> {
+    /// For the owner of a session.
+    fn own(owner: &'a Owner, uid: Uid) -> Claimed<'a> {
+        Claimed { owner, uid, scope: Scope::ReadWrite, who: Who::default() }
+    }
+}
+
+async fn mint(core: &Core, claimed: Claimed<'_>) -> Result<String, Error> {
     // The store's clock, because Admit checks the token by it.
     let now = core.system.ping().await?;
-    let claims = claims(&core.settings.issuer, owner, uid, now, core.settings.token_life);
+    sign(core, claimed, now).await
+}
+
+/// A session token. `now` is in the store's clock.
+pub(crate) async fn sign(core: &Core, claimed: Claimed<'_>, now: Timestamp) -> Result<String, Error> {
+    let claims = claims(&core.settings.issuer, claimed, now, core.settings.token_life);
     core.signer.sign(&claims).await.map_err(Error::Signer)
 }
 
-fn claims(issuer: &str, owner: &Owner, uid: Uid, now: Timestamp, life: Duration) -> Claims {
-    let iat = now.as_second();
+fn claims(issuer: &str, claimed: Claimed<'_>, now: Timestamp, life: Duration) -> Claims {
+    let (iat, Claimed { owner, uid, scope, who }) = (now.as_second(), claimed);
     Claims {
         iss: issuer.to_owned(),
         aud: AUDIENCE.to_owned(),
@@ -249,7 +273,8 @@ fn claims(issuer: &str, owner: &Owner, uid: Uid, now: Timestamp, life: Duration)
         jti: TokenId::new(),
         iat,
         exp: iat.saturating_add_unsigned(life.as_secs()),
-        scope: Scope::ReadWrite,
+        scope,
+        who,
     }
 }
 
@@ -261,8 +286,8 @@ mod tests {
     fn a_token_is_for_one_session_and_one_life() {
         let (owner, uid) = (Principal::local_owner().owner, Uid::new());
         let now = Timestamp::from_second(1_000).expect("a small second");
-        let one = claims("podling", &owner, uid, now, Duration::from_secs(300));
-        let two = claims("podling", &owner, uid, now, Duration::from_secs(300));
+        let one = claims("podling", Claimed::own(&owner, uid), now, Duration::from_secs(300));
+        let two = claims("podling", Claimed::own(&owner, uid), now, Duration::from_secs(300));
         assert_eq!((one.iat, one.exp, one.sid, one.aud.as_str()), (1_000, 1_300, uid, "ws"));
         assert_eq!((one.sub.as_str(), one.tid.as_str()), ("owner", "local:user:owner"));
         assert_ne!(one.jti, two.jti);

@@ -85,6 +85,8 @@ pub struct Viewer {
     pub size: Option<WindowSize>,
     /// Whether the resume token is acked, as every client must.
     pub acks_resume: bool,
+    /// Whether output is.
+    pub acks_output: bool,
 }
 
 impl Viewer {
@@ -118,6 +120,7 @@ impl Viewer {
             stages: Vec::new(),
             size: None,
             acks_resume: true,
+            acks_output: true,
         }
     }
 
@@ -145,8 +148,10 @@ impl Viewer {
                 self.offset += bytes.len() as u64;
                 self.output.extend_from_slice(&bytes);
                 let offset = self.offset;
-                // A server that has closed already takes no ack.
-                let _ = self.socket.send(Message::Binary(ClientFrame::Ack { offset }.encode())).await;
+                if self.acks_output {
+                    // A server that has closed already takes no ack.
+                    let _ = self.socket.send(Message::Binary(ClientFrame::Ack { offset }.encode())).await;
+                }
             }
             Some(ServerFrame::Resume { generation, token }) => {
                 self.resume = Some((generation, token));

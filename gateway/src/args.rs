@@ -37,6 +37,14 @@ pub struct Args {
     #[arg(long, env = "PODLING_ISSUER", value_name = "NAME", default_value = "podling")]
     pub issuer: String,
 
+    /// Further origins whose pages may open terminals here, or * for any. The page's own always may. May be repeated
+    #[arg(long = "allow-origin", env = "PODLING_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allowed_origins: Vec<String>,
+
+    /// Tell browsers to come by TLS alone, for this long (Strict-Transport-Security). Set it where TLS ends before us
+    #[arg(long, env = "PODLING_HSTS", value_name = "DURATION", value_parser = parse_duration)]
+    pub hsts: Option<Duration>,
+
     /// Over how long a gateway that is told to end sends its viewers away, so that they do not all come back at once
     #[arg(long, env = "PODLING_DRAIN_SPREAD", value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub drain_spread: Duration,

@@ -216,6 +216,7 @@ impl Sender<'_> {
         let delivered = match ClientFrame::decode(bytes) {
             Ok(Some(ClientFrame::Input(bytes))) => self.post.input_within_credit(&bytes),
             Ok(Some(ClientFrame::Fetch { from, to })) => self.post.fetch(from, to),
+            Ok(Some(ClientFrame::LeaseAsk(wish))) => self.post.lease(wish.into()),
             Ok(Some(frame)) => {
                 self.note(frame);
                 Ok(())
@@ -223,7 +224,10 @@ impl Sender<'_> {
             Ok(None) => Ok(()), // Of a later version of the protocol.
             Err(_) => return Err(Ending::Violation { code: 1002, reason: "a frame ends before its fields do" }),
         };
-        delivered.map_err(|Overrun| Ending::Violation { code: 4400, reason: "more input or fetches than the credit" })
+        delivered.map_err(|Overrun| Ending::Violation {
+            code: 4400,
+            reason: "more input, fetches or wishes than the credit",
+        })
     }
 
     fn note(&self, frame: ClientFrame) {
@@ -232,7 +236,7 @@ impl Sender<'_> {
             ClientFrame::Resize(size) => self.post.resize(size.into()),
             ClientFrame::ResumeAck { generation } => self.post.resume_ack(generation),
             ClientFrame::Focus => self.post.focus(),
-            ClientFrame::Input(_) | ClientFrame::Fetch { .. } => {}
+            ClientFrame::Input(_) | ClientFrame::Fetch { .. } | ClientFrame::LeaseAsk(_) => {}
         }
     }
 }

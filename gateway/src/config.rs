@@ -16,6 +16,16 @@ pub struct Config {
     pub issuer: String,
     pub guard: Arc<dyn ReplayGuard>,
     pub limits: Limits,
+    pub browsers: Browsers,
+}
+
+/// What browsers may do, and are told.
+#[derive(Clone, Debug, Default)]
+pub struct Browsers {
+    /// Beside the page's own: origins, or `*` for any.
+    pub allowed_origins: Vec<String>,
+    /// Strict-Transport-Security, when it is to be told.
+    pub hsts: Option<Duration>,
 }
 
 /// Times and sizes. The defaults are what a deployment wants; tests shorten them.

@@ -1,7 +1,7 @@
 //! Events as messages of the viewer's dialect.
 
 use bytes::Bytes;
-use podling_proto::terminal::{Exit, Fetched, Skipped, Snapshot, Stage};
+use podling_proto::terminal::{Exit, Fetched, Roll, Skipped, Snapshot, Stage};
 use podling_session::frame::ServerFrame;
 use serde::Serialize;
 
@@ -18,6 +18,35 @@ struct ExitJson<'a> {
     reason: &'a str,
     exit_code: Option<i32>,
     detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct RollJson<'a> {
+    you: u32,
+    holder: Option<u32>,
+    people: Vec<PersonJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct PersonJson<'a> {
+    number: u32,
+    name: Option<&'a str>,
+    owner: bool,
+    read_only: bool,
+    asks: bool,
+}
+
+impl<'a> From<&'a Roll> for RollJson<'a> {
+    fn from(roll: &'a Roll) -> RollJson<'a> {
+        let people = roll.people.iter().map(|person| PersonJson {
+            number: person.number,
+            name: Some(person.name.as_str()).filter(|name| !name.is_empty()),
+            owner: person.owner,
+            read_only: person.read_only,
+            asks: person.asks,
+        });
+        RollJson { you: roll.you, holder: Some(roll.holder).filter(|holder| *holder > 0), people: people.collect() }
+    }
 }
 
 /// Everything but output and the end. To a plain client a screen is bytes, and it gets nothing else of it.
@@ -41,6 +70,7 @@ pub(crate) fn aside(dialect: Dialect, event: Event) -> Option<Bytes> {
         }
         Event::Resized(size) => ServerFrame::Resized(size.try_into().ok()?),
         Event::Viewers(count) => ServerFrame::Viewers(count),
+        Event::Roll(roll) => ServerFrame::Lease { json: json(&RollJson::from(&roll)) },
         Event::Mark(text) => ServerFrame::Mark { text },
         Event::Output(_) | Event::End(_) => return None,
     };

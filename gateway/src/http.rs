@@ -16,12 +16,21 @@ use crate::{
     attach::{self, Ask, Dialect, Offer},
     bridge,
     close::Refused,
-    handshake,
+    handshake, origin,
 };
 
 type Answer = Response<Full<Bytes>>;
 
 pub(crate) async fn handle<B>(gateway: &Arc<Inner>, request: Request<B>) -> Answer {
+    let mut answer = answer(gateway, request).await;
+    if let Some(hsts) = gateway.config.browsers.hsts {
+        let value = HeaderValue::try_from(format!("max-age={}", hsts.as_secs())).expect("digits are visible");
+        answer.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    answer
+}
+
+async fn answer<B>(gateway: &Arc<Inner>, request: Request<B>) -> Answer {
     let path = request.uri().path();
     if let Some(uid) = path.strip_prefix("/ws/") {
         let uid = uid.parse().ok();
@@ -65,6 +74,9 @@ async fn upgrade<B>(gateway: &Arc<Inner>, uid: Option<Uid>, mut request: Request
         Ok(key) => key,
         Err(rule) => return bad_handshake(rule),
     };
+    if !origin::may_attach(&request, &gateway.config.browsers.allowed_origins) {
+        return foreign_origin();
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     let names = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
     let offer = Offer::new(names.filter_map(|value| value.to_str().ok()));
@@ -107,6 +119,13 @@ async fn decide(
     let _pass = gateway.crowd.enter(&ask.capability, gateway.sockets.len()).await?;
     let admission = admit::admit(gateway, &ask).await?;
     Ok((ask, admission))
+}
+
+/// Before anything is looked at: the page of another origin learns nothing.
+fn foreign_origin() -> Answer {
+    metrics::counter!("podling_gateway_refusals_total", "refusal" => "foreign-origin").increment(1);
+    let detail = "Pages of this origin may not open terminals here";
+    Problem::new(StatusCode::FORBIDDEN, "foreign-origin", detail).response()
 }
 
 fn bad_handshake(rule: &str) -> Answer {

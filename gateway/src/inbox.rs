@@ -14,7 +14,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
-use podling_proto::terminal::{AttachRequest, Focus, Open, Range, WindowSize, attach_request::Message};
+use podling_proto::terminal::{AttachRequest, Focus, LeaseWish, Open, Range, WindowSize, attach_request::Message};
 use podling_session::frame::INPUT_WINDOW_BYTES;
 use tokio::sync::Notify;
 
@@ -22,6 +22,9 @@ use tokio::sync::Notify;
 const INPUT_CHUNK_BYTES: usize = 4 * 1024;
 /// A page asks for the next range when it has the one before, in as many gaps as somebody opens at once.
 const MAX_FETCHES: usize = 16;
+
+/// A person presses a button.
+const MAX_WISHES: usize = 16;
 
 /// The viewer sent more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,7 @@ struct Letters {
     resize: Option<WindowSize>,
     focus: bool,
     fetches: VecDeque<Range>,
+    wishes: VecDeque<LeaseWish>,
     credit: Credit,
     /// Which stream may take letters: the last one, or a dying stream would take what the next one should send.
     stream: u64,
@@ -166,6 +170,20 @@ impl Post {
     }
 }
 
+impl Post {
+    /// # Errors
+    /// When too many wait for a stream.
+    pub(crate) fn lease(&self, wish: LeaseWish) -> Result<(), Overrun> {
+        self.0.put(|letters| {
+            if letters.wishes.len() >= MAX_WISHES {
+                return Err(Overrun);
+            }
+            letters.wishes.push_back(wish);
+            Ok(())
+        })
+    }
+}
+
 impl Inbox {
     /// The newest generation of resume tokens that the viewer is known to hold.
     pub(crate) fn held(&self) -> u32 {
@@ -236,6 +254,9 @@ impl Letters {
         }
         if std::mem::take(&mut self.focus) {
             return Some(Message::Focus(Focus {}));
+        }
+        if let Some(wish) = self.wishes.pop_front() {
+            return Some(Message::Lease(wish));
         }
         if let Some(range) = self.fetches.pop_front() {
             return Some(Message::Fetch(range));

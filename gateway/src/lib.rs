@@ -15,6 +15,7 @@ pub mod service;
 mod assets;
 mod attach;
 mod handshake;
+mod origin;
 
 mod admit;
 mod admitting;
@@ -56,7 +57,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, warn};
 
 pub use crate::{
-    config::{Config, Limits},
+    config::{Browsers, Config, Limits},
     report::Name,
 };
 use crate::{controller::Controller, crowd::Crowd, keys::Keys, runner::Runners, shard::Shards, unsettled::Unsettled};

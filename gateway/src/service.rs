@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    Config, Gateway, Limits, Name, args::Args, health, replay_memory::MemoryReplayGuard, replay_redis::RedisReplayGuard,
+    Browsers, Config, Gateway, Limits, Name, args::Args, health, replay_memory::MemoryReplayGuard,
+    replay_redis::RedisReplayGuard,
 };
 
 /// How often the in-memory replay guard forgets claims that have expired.
@@ -26,7 +27,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// When it cannot start.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let route = args.route()?;
-    let Args { listen, parent, service_key_file, issuer, drain_spread, redis, .. } = args;
+    let Args { listen, parent, service_key_file, issuer, drain_spread, redis, allowed_origins, hsts, .. } = args;
     parent.map(process::end_with).transpose()?;
     let (credential, key_file) = ServiceKeys::in_file(&service_key_file).context("the service key cannot be used")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -42,7 +43,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
     };
     let limits = Limits { drain_spread, ..Limits::default() };
-    let gateway = Gateway::new(Config { controller: route, credential, issuer, guard, limits })
+    let browsers = Browsers { allowed_origins, hsts };
+    let gateway = Gateway::new(Config { controller: route, credential, issuer, guard, limits, browsers })
         .context("viewers cannot be served")?;
     let (serving, own) = (Serving::default(), gateway.clone());
     let state = serving.clone();

@@ -19,7 +19,7 @@ use podling_proto::{
     channel::InvalidAddress,
     control::{Admitted, AtRunner, admit_response},
     terminal::{
-        AttachResponse, Closed, Fetched, Mode, Open, Opened, Output, Skipped, Snapshot, Stage, WindowSize,
+        AttachResponse, Closed, Fetched, Mode, Open, Opened, Output, Roll, Skipped, Snapshot, Stage, WindowSize,
         attach_response, terminal_client::TerminalClient,
     },
 };
@@ -69,6 +69,7 @@ pub(crate) enum Event {
     /// The window size from here on; also once per stream, as its first event.
     Resized(WindowSize),
     Viewers(u32),
+    Roll(Roll),
     Mark(String),
     End(Ending),
 }
@@ -295,6 +296,7 @@ impl Upstream {
             Some(Message::Stage(stage)) => Some(Event::Stage(stage)),
             Some(Message::Resized(size)) => Some(Event::Resized(size)),
             Some(Message::Viewers(count)) => Some(Event::Viewers(count)),
+            Some(Message::Roll(roll)) => Some(Event::Roll(roll)),
             Some(Message::Mark(mark)) => Some(Event::Mark(mark)),
             Some(Message::Opened(_)) | None => None,
         };

@@ -1,10 +1,12 @@
 //! Conversions between wire types and domain types.
 
 use podling_session::{
+    attendance::{LeaseWish, Person},
     phase::End,
     size::{OutOfRange, WindowSize},
     source::Source,
     spec::{Limits, Spec},
+    token::Scope,
 };
 
 use crate::{control, terminal};
@@ -31,6 +33,48 @@ impl TryFrom<terminal::WindowSize> for WindowSize {
 
     fn try_from(raw: terminal::WindowSize) -> Result<WindowSize, OutOfRange> {
         WindowSize::new(raw.rows, raw.cols)
+    }
+}
+
+impl From<LeaseWish> for terminal::LeaseWish {
+    fn from(wish: LeaseWish) -> terminal::LeaseWish {
+        use terminal::lease_wish::Verb;
+        let (verb, number) = match wish {
+            LeaseWish::Ask => (Verb::Ask, 0),
+            LeaseWish::GiveUp => (Verb::GiveUp, 0),
+            LeaseWish::Grant(number) => (Verb::Grant, number),
+            LeaseWish::Refuse(number) => (Verb::Refuse, number),
+            LeaseWish::TakeBack => (Verb::TakeBack, 0),
+        };
+        terminal::LeaseWish { verb: verb.into(), number }
+    }
+}
+
+impl TryFrom<terminal::LeaseWish> for LeaseWish {
+    type Error = Malformed;
+
+    fn try_from(raw: terminal::LeaseWish) -> Result<LeaseWish, Malformed> {
+        use terminal::lease_wish::Verb;
+        match raw.verb() {
+            Verb::Ask => Ok(LeaseWish::Ask),
+            Verb::GiveUp => Ok(LeaseWish::GiveUp),
+            Verb::Grant => Ok(LeaseWish::Grant(raw.number)),
+            Verb::Refuse => Ok(LeaseWish::Refuse(raw.number)),
+            Verb::TakeBack => Ok(LeaseWish::TakeBack),
+            Verb::Unspecified => Err(Malformed("lease verb")),
+        }
+    }
+}
+
+impl From<&Person> for terminal::Person {
+    fn from(person: &Person) -> terminal::Person {
+        terminal::Person {
+            number: person.number,
+            name: person.who.name.as_deref().unwrap_or_default().to_owned(),
+            owner: person.who.is_owner(),
+            read_only: person.scope == Scope::ReadOnly,
+            asks: person.asks,
+        }
     }
 }
 

@@ -246,7 +246,7 @@ impl Runner {
     ) -> anyhow::Result<End> {
         let (activity, viewers) = (Arc::clone(&self.activity), self.registry.count());
         let vitals = Vitals { activity, viewers, head: self.head.subscribe() };
-        self.listeners.spawn(attend(controller.clone(), vitals, Arc::clone(&self.orders)));
+        self.listeners.spawn(attend(controller.clone(), vitals, Arc::clone(&self.orders), Arc::clone(&self.registry)));
         let assign = tokio::select! {
             assign = self.orders.assigned() => assign,
             order = self.orders.ordered() => {

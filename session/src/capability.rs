@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     id::{AttachNonce, Uid, ViewerId},
+    share::Who,
     token::Scope,
 };
 
@@ -69,6 +70,7 @@ pub struct Grant {
     /// In the controller's clock; of two grants for one viewer the younger wins.
     pub issued_at: Timestamp,
     pub scope: Scope,
+    pub who: Who,
 }
 
 /// The capability of one viewer to come back, as long as the session lives.
@@ -80,6 +82,7 @@ pub struct Resume {
     /// From 1 on; each answer to a resume carries the next.
     pub generation: u32,
     pub scope: Scope,
+    pub who: Who,
 }
 
 /// Signs and checks grants.
@@ -108,6 +111,7 @@ impl GrantKey {
             g: grant.generation,
             t: grant.issued_at.as_microsecond(),
             o: grant.scope,
+            w: grant.who.clone(),
         })
     }
 
@@ -123,6 +127,7 @@ impl GrantKey {
             generation: wire.g,
             issued_at: Timestamp::from_microsecond(wire.t).map_err(|_| InvalidCapability)?,
             scope: wire.o,
+            who: wire.w,
         })
     }
 }
@@ -140,6 +145,7 @@ impl ResumeKey {
             n: resume.nonce.to_string(),
             g: resume.generation,
             o: resume.scope,
+            w: resume.who.clone(),
         })
     }
 
@@ -154,6 +160,7 @@ impl ResumeKey {
             nonce: wire.n.parse().map_err(|_| InvalidCapability)?,
             generation: wire.g,
             scope: wire.o,
+            who: wire.w,
         })
     }
 }
@@ -186,6 +193,8 @@ struct GrantWire {
     g: u32,
     t: i64,
     o: Scope,
+    #[serde(default, skip_serializing_if = "Who::is_plain")]
+    w: Who,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,6 +205,8 @@ struct ResumeWire {
     n: String,
     g: u32,
     o: Scope,
+    #[serde(default, skip_serializing_if = "Who::is_plain")]
+    w: Who,
 }
 
 #[derive(Clone)]
@@ -228,6 +239,7 @@ impl MacKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::share::ShareId;
 
     fn grant() -> Grant {
         Grant {
@@ -237,6 +249,7 @@ mod tests {
             generation: 2,
             issued_at: Timestamp::from_microsecond(1_234_567_890).expect("a small time"),
             scope: Scope::ReadOnly,
+            who: Who { name: Some("Ada".into()), share: Some(ShareId::random()) },
         }
     }
 
@@ -249,8 +262,8 @@ mod tests {
         assert_eq!(ours.grant_key().verify(&text), Ok(grant.clone()));
         assert!(other.grant_key().verify(&text).is_err());
         assert!(ours.resume_key().verify(&text).is_err());
-        let Grant { session, viewer, nonce, generation, scope, .. } = grant;
-        let resume = Resume { session, viewer, nonce, generation, scope };
+        let Grant { session, viewer, nonce, generation, scope, who, .. } = grant;
+        let resume = Resume { session, viewer, nonce, generation, scope, who };
         let text = ours.resume_key().sign(&resume);
         assert_eq!(ours.resume_key().verify(&text), Ok(resume));
         assert!(ours.grant_key().verify(&text).is_err());

@@ -5,7 +5,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::size::WindowSize;
+use crate::{attendance::LeaseWish, size::WindowSize};
 
 pub const SUBPROTOCOL: &str = "podling.v1";
 
@@ -52,6 +52,9 @@ pub enum ServerFrame {
     Resized(WindowSize),
     /// `count:u32`: how many viewers are attached.
     Viewers(u32),
+    /// `json…`: `{"you","holder","people":[{"number","name","owner","read_only","asks"}]}`: who is attached, and who alone
+    /// may type.
+    Lease { json: String },
     /// `generation:u32 token…`: always the first frame. The client answers with `ResumeAck` at once.
     Resume { generation: u32, token: String },
     /// `json…`: `{"reason","exit_code","detail"}`. The last frame; close 1000 follows.
@@ -92,6 +95,7 @@ impl ServerFrame {
                 buffer.put_u32(*count);
                 buffer.freeze()
             }
+            ServerFrame::Lease { json } => text(kind::LEASE, json),
             ServerFrame::Resume { generation, token } => {
                 let mut buffer = BytesMut::with_capacity(5 + token.len());
                 buffer.put_u8(kind::RESUME);
@@ -131,6 +135,7 @@ impl ServerFrame {
             kind::STAGE => ServerFrame::Stage { json: take_text(&bytes)? },
             kind::RESIZED => ServerFrame::Resized(take_size(&mut bytes)?.ok_or(Truncated)?),
             kind::VIEWERS => ServerFrame::Viewers(take_u32(&mut bytes)?),
+            kind::LEASE => ServerFrame::Lease { json: take_text(&bytes)? },
             kind::RESUME => ServerFrame::Resume { generation: take_u32(&mut bytes)?, token: take_text(&bytes)? },
             kind::EXIT => ServerFrame::Exit { json: take_text(&bytes)? },
             kind::ERROR => ServerFrame::Error { json: take_text(&bytes)? },
@@ -164,6 +169,9 @@ pub enum ClientFrame {
     Focus,
     /// `from:u64 to:u64`: asks for output that was skipped. At most 1 MiB of it is answered, as `Fetched`.
     Fetch { from: u64, to: u64 },
+    /// `verb:u8 number:u32`: asks (0) for the input lease, gives it up (1), grants (2) or refuses (3) it to the viewer with
+    /// this number, takes it back (4).
+    LeaseAsk(LeaseWish),
 }
 
 /// How much a client may have typed beyond what the program has taken.
@@ -188,6 +196,18 @@ impl ClientFrame {
             }
             ClientFrame::Focus => buffer.put_u8(kind::FOCUS),
             ClientFrame::Fetch { from, to } => return numbers(kind::FETCH, &[*from, *to]),
+            ClientFrame::LeaseAsk(wish) => {
+                let (verb, number) = match wish {
+                    LeaseWish::Ask => (0, 0),
+                    LeaseWish::GiveUp => (1, 0),
+                    LeaseWish::Grant(number) => (2, *number),
+                    LeaseWish::Refuse(number) => (3, *number),
+                    LeaseWish::TakeBack => (4, 0),
+                };
+                buffer.put_u8(kind::LEASE_ASK);
+                buffer.put_u8(verb);
+                buffer.put_u32(number);
+            }
         }
         buffer.freeze()
     }
@@ -202,6 +222,14 @@ impl ClientFrame {
             kind::RESUME_ACK => Some(ClientFrame::ResumeAck { generation: take_u32(&mut bytes)? }),
             kind::FOCUS => Some(ClientFrame::Focus),
             kind::FETCH => Some(ClientFrame::Fetch { from: take_u64(&mut bytes)?, to: take_u64(&mut bytes)? }),
+            kind::LEASE_ASK => match (take_u8(&mut bytes)?, take_u32(&mut bytes)?) {
+                (0, _) => Some(ClientFrame::LeaseAsk(LeaseWish::Ask)),
+                (1, _) => Some(ClientFrame::LeaseAsk(LeaseWish::GiveUp)),
+                (2, number) => Some(ClientFrame::LeaseAsk(LeaseWish::Grant(number))),
+                (3, number) => Some(ClientFrame::LeaseAsk(LeaseWish::Refuse(number))),
+                (4, _) => Some(ClientFrame::LeaseAsk(LeaseWish::TakeBack)),
+                _ => None,
+            },
             _ => None,
         })
     }
@@ -270,6 +298,7 @@ mod tests {
             ServerFrame::Stage { json: "{}".into() },
             ServerFrame::Resized(size),
             ServerFrame::Viewers(7),
+            ServerFrame::Lease { json: "{}".into() },
             ServerFrame::Resume { generation: 9, token: "a.b".into() },
             ServerFrame::Exit { json: r#"{"exit_code":0}"#.into() },
             ServerFrame::Error { json: "{}".into() },
@@ -288,6 +317,11 @@ mod tests {
             ClientFrame::ResumeAck { generation: 2 },
             ClientFrame::Focus,
             ClientFrame::Fetch { from: 1, to: 1 << 40 },
+            ClientFrame::LeaseAsk(LeaseWish::Ask),
+            ClientFrame::LeaseAsk(LeaseWish::GiveUp),
+            ClientFrame::LeaseAsk(LeaseWish::Grant(7)),
+            ClientFrame::LeaseAsk(LeaseWish::Refuse(1 << 20)),
+            ClientFrame::LeaseAsk(LeaseWish::TakeBack),
         ] {
             assert_eq!(ClientFrame::decode(frame.encode()), Ok(Some(frame)));
         }

@@ -19,7 +19,9 @@ pub mod event;
 pub mod phase;
 pub mod session;
 
+pub mod attendance;
 pub mod capability;
+pub mod share;
 pub mod token;
 pub mod viewers;
 

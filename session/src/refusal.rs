@@ -61,6 +61,8 @@ pub mod close {
     pub const ENDED: u16 = 1000;
     /// The server drains, or lost its runner: come back at once.
     pub const DRAINING: u16 = 1001;
+    /// The share that let the viewer in was revoked. Final.
+    pub const REVOKED: u16 = 4403;
     pub const IDLE: u16 = 4408;
     /// Another stream of the same viewer took over. Final for a page.
     pub const REPLACED: u16 = 4409;

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{TokenId, Uid};
+use crate::{
+    id::{TokenId, Uid},
+    share::Who,
+};
 
 /// The audience of session tokens. Every kind of token has its own and is refused everywhere else.
 pub const AUDIENCE: &str = "ws";
@@ -44,6 +47,8 @@ pub struct Claims {
     /// Seconds since the epoch.
     pub exp: i64,
     pub scope: Scope,
+    #[serde(default, skip_serializing_if = "Who::is_plain")]
+    pub who: Who,
 }
 
 /// Why a token opens nothing. Callers of the public doors learn only that it does not.
@@ -143,6 +148,7 @@ mod tests {
             iat: 1_000,
             exp: 1_300,
             scope: Scope::ReadWrite,
+            who: Who::default(),
         }
     }
 

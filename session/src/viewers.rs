@@ -16,6 +16,13 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct StreamId(u64);
 
+impl StreamId {
+    #[cfg(test)]
+    pub(crate) fn numbered(number: u64) -> StreamId {
+        StreamId(number)
+    }
+}
+
 /// Why a grant opens nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -29,6 +36,9 @@ pub enum Refused {
     Expired,
     #[error("too many viewers")]
     TooMany,
+    /// The share that let the viewer in was revoked.
+    #[error("the share was revoked")]
+    Revoked,
 }
 
 /// What follows from an accepted grant.
@@ -135,14 +145,22 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::Uid, token::Scope};
+    use crate::{id::Uid, share::Who, token::Scope};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a small second")
     }
 
     fn grant(viewer: ViewerId, nonce: AttachNonce, generation: u32, issued: i64) -> Grant {
-        Grant { session: Uid::new(), viewer, nonce, generation, issued_at: at(issued), scope: Scope::ReadWrite }
+        Grant {
+            session: Uid::new(),
+            viewer,
+            nonce,
+            generation,
+            issued_at: at(issued),
+            scope: Scope::ReadWrite,
+            who: Who::default(),
+        }
     }
 
     #[test]

@@ -36,6 +36,8 @@ export function afterClose(code, detail, attempt, random = Math.random) {
       return { action: "stop", title: "This page and the server do not agree", text: detail, button: "reconnect" };
     case 4401:
       return { action: "stop", title: "This link has been used or has expired", text: `A link opens a terminal once, and only for a few minutes. ${NEW_LINK}` };
+    case 4403:
+      return { action: "stop", title: "The link was taken back", text: "Whoever shared this terminal has ended it. Ask for another link." };
     case 4404:
       return { action: "stop", title: "There is no such session", text: "It may have been deleted, or the link is incomplete." };
     case 4408:

@@ -2,6 +2,12 @@
 // docs/protocol.md is the reference.
 
 /** @typedef {{ rows: number, cols: number }} Size */
+/** @typedef {{ number: number, name: string | null, owner: boolean, readOnly: boolean, asks: boolean }} Person */
+/**
+ * Who is attached: by number, which of them this viewer is, and who alone may type.
+ * @typedef {{ you: number, holder: number | null, people: Person[] }} Roll
+ */
+/** @typedef {keyof typeof LEASE_VERBS} LeaseVerb */
 /**
  * What the server sends.
  * @typedef {{ type: "output", offset: number, replay: boolean, bytes: Uint8Array }
@@ -10,6 +16,7 @@
  *   | { type: "stage", stage: string, elapsedMillis: number }
  *   | { type: "resized", size: Size }
  *   | { type: "viewers", count: number }
+ *   | { type: "lease", roll: Roll }
  *   | { type: "resume", generation: number, token: string }
  *   | { type: "exit", reason: string, exitCode: number | null, detail: string }
  *   | { type: "error", status: number, detail: string }
@@ -53,6 +60,10 @@ export function decode(buffer) {
       return { type: "resized", size: size(1) };
     case 0x06:
       return { type: "viewers", count: view.getUint32(1) };
+    case 0x07: {
+      const { you, holder, people } = json();
+      return { type: "lease", roll: { you, holder, people: people.map(person) } };
+    }
     case 0x08:
       return { type: "resume", generation: view.getUint32(1), token: text.decode(rest(5)) };
     case 0x09: {
@@ -110,6 +121,25 @@ export function fetch(from, to) {
   frame.setBigUint64(1, BigInt(from));
   frame.setBigUint64(9, BigInt(to));
   return new Uint8Array(frame.buffer);
+}
+
+const LEASE_VERBS = { ask: 0, "give-up": 1, grant: 2, refuse: 3, "take-back": 4 };
+
+/** A wish of the input lease; `number` is of whom to grant or refuse it. @param {LeaseVerb} verb */
+export function leaseWish(verb, number = 0) {
+  const frame = new DataView(new ArrayBuffer(6));
+  frame.setUint8(0, 0x25);
+  frame.setUint8(1, LEASE_VERBS[verb]);
+  frame.setUint32(2, number);
+  return new Uint8Array(frame.buffer);
+}
+
+/**
+ * @param {{ number: number, name: string | null, owner: boolean, read_only: boolean, asks: boolean }} wire
+ * @returns {Person}
+ */
+function person({ read_only: readOnly, ...rest }) {
+  return { ...rest, readOnly };
 }
 
 /** The page became visible or was clicked. */

@@ -27,10 +27,15 @@ export class Keys {
     this.#name = `podling:${uid}`;
     this.#storage = storage;
     this.#keys = kept(storage.getItem(this.#name));
-    if (token) this.#keys.unshift({ token, nonce: nonce() });
-    this.#keep();
+    if (token) this.add(token);
     this.#tabs = new BroadcastChannel(this.#name);
     this.#tabs.onmessage = ({ data }) => this.#heard(data);
+  }
+
+  /** @param {string} token the best there is, from now on */
+  add(token) {
+    this.#keys.unshift({ token, nonce: nonce() });
+    this.#keep();
   }
 
   /** @returns {Key | null} */

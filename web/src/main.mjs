@@ -5,6 +5,8 @@ import { tickWhileHidden } from "./background.mjs";
 import { Connection } from "./connection.mjs";
 import { Fetching } from "./fetching.mjs";
 import * as frames from "./frames.mjs";
+import { People } from "./people.mjs";
+import { redeem } from "./sharing.mjs";
 import { GapPanel } from "./gappanel.mjs";
 import { Gaps } from "./gaps.mjs";
 import { Keys } from "./keys.mjs";
@@ -15,9 +17,11 @@ import { StatusView } from "./status.mjs";
 import { STAGES } from "./closes.mjs";
 import { preferredTheme, rememberTheme } from "./themes.mjs";
 import { Typing } from "./typing.mjs";
+import { cleanTitle, preview } from "./words.mjs";
 
 const uid = location.pathname.split("/")[2] ?? "";
 const token = new URLSearchParams(location.search).get("token");
+const share = new URLSearchParams(location.hash.slice(1)).get("share");
 // The token must not stay where others can read it: the address bar, the history, a screenshot.
 if (location.search !== "" || location.hash !== "") history.replaceState(null, "", location.pathname);
 
@@ -29,21 +33,21 @@ let attached = false;
 let greeted = false;
 
 const keys = new Keys(uid, token);
-const status = new StatusView(() => void connection.again());
+const status = new StatusView(() => void (keys.best() === null ? begin() : connection.again()));
 const gaps = new Gaps();
 const acks = new Acks((offset) => void connection.send(frames.ack(offset)));
 const typing = new Typing((bytes) => void connection.send(frames.input(bytes)), (left) => status.pasting(left));
 const fetching = new Fetching((from, to) => connection.send(frames.fetch(from, to)));
 const screen = new Screen(element("terminal"), {
-  onInput: (bytes) => typing.type(bytes, Date.now()),
+  onInput: (bytes) => void (people.types ? typing.type(bytes, Date.now()) : people.nudge()),
   onDrawn: (offset) => acks.drawn(offset),
   onFit: claimSize,
   onBoxed: (size) => status.boxed(status.status.kind === "ended" ? null : size),
   onGap: (gap) => panel.open(gap),
-  onTitle: (title) => void (document.title = title ? `${title} · Podling` : "Podling"),
+  onTitle: (title) => void (document.title = cleanTitle(title) ? `${cleanTitle(title)} · Podling` : "Podling"),
   onBell: flash,
   onCopyAsked: (text) => {
-    const question = `The program wants to put ${text.length} characters on your clipboard.`;
+    const question = `The program wants to put ${text.length} characters on your clipboard: “${preview(text)}”`;
     status.ask(question, "Copy", () => copySelection(text));
   },
 }, theme);
@@ -57,6 +61,11 @@ const connection = new Connection(uid, keys, {
   onClose: closed,
 });
 const panel = new GapPanel(gaps, askForOutput, () => theme, () => screen.term.cols, () => screen.term.focus());
+const people = new People({
+  send: (frame) => void connection.send(frame),
+  ask: (question, yes, onYes, onNo) => status.ask(question, yes, onYes, onNo),
+  onDone: () => screen.term.focus(),
+});
 const search = new SearchBar(screen.search, () => screen.term.focus());
 
 /** For tests, and for who wants to look. */
@@ -95,6 +104,8 @@ function receive(frame) {
       return fetching.fetched(frame.offset, frame.bytes);
     case "viewers":
       return status.viewers(frame.count);
+    case "lease":
+      return people.show(frame.roll);
     case "mark":
       return screen.note(`— ${frame.text} —`);
     case "exit":
@@ -119,6 +130,7 @@ function ended({ reason, exitCode, detail }) {
   screen.end();
   status.hasOutput();
   status.viewers(0);
+  people.end();
   status.show({ kind: "ended", reason, exitCode, detail });
   status.boxed(null);
 }
@@ -201,12 +213,24 @@ addEventListener("visibilitychange", takeFocus);
 
 applyTheme();
 screen.term.focus();
-if (keys.best() === null) {
-  status.show({
-    kind: "stopped",
-    title: "This address has no key",
-    text: "Open the session by the link that you were given. It works once; this tab then keeps the key until it is closed.",
-  });
-} else {
-  connection.open();
+void begin();
+
+/** Connects with the key that this tab has, or with what a share link is good for. */
+async function begin() {
+  if (keys.best() !== null) return connection.open();
+  if (share === null) {
+    return status.show({
+      kind: "stopped",
+      title: "This address has no key",
+      text: "Open the session by the link that you were given. It works once; this tab then keeps the key until it is closed.",
+    });
+  }
+  status.show({ kind: "connecting" });
+  const redeemed = await redeem(share);
+  if ("token" in redeemed) {
+    keys.add(redeemed.token);
+    return connection.open();
+  }
+  const { title, text, again } = redeemed;
+  status.show({ kind: "stopped", title, text, ...(again && { button: "reconnect" }) });
 }

@@ -14,6 +14,9 @@ import { amount } from "./gaps.mjs";
  *   | { kind: "stopped", title: string, text: string, button?: "take-over" | "reconnect" }} Status
  */
 
+/** Who answers sooner has not read what is asked. */
+const MISTAKEN_MILLIS = 400;
+
 const BUTTONS = { "take-over": "Take over here", reconnect: "Connect again" };
 
 export class StatusView {
@@ -88,17 +91,22 @@ export class StatusView {
    * @param {string} question
    * @param {string} yes
    * @param {() => void} onYes
+   * @param {() => void} onNo
    */
-  ask(question, yes, onYes) {
+  ask(question, yes, onYes, onNo = () => {}) {
     const toast = element("toast");
     element("toast-text").textContent = question;
     const button = element("toast-yes");
     button.textContent = yes;
-    button.onclick = () => {
+    const since = performance.now();
+    const answered = (/** @type {() => void} */ then) => () => {
+      // Aimed at the question before.
+      if (performance.now() - since < MISTAKEN_MILLIS) return;
       toast.hidden = true;
-      onYes();
+      then();
     };
-    element("toast-no").onclick = () => void (toast.hidden = true);
+    button.onclick = answered(onYes);
+    element("toast-no").onclick = answered(onNo);
     toast.hidden = false;
   }
 

@@ -18,7 +18,7 @@ test("a hand-over comes back at once, other losses after a moment, and then ever
 });
 
 test("what cannot be helped by waiting stops with words", () => {
-  for (const code of [4400, 4401, 4404, 4408, 4409, 4410]) {
+  for (const code of [4400, 4401, 4403, 4404, 4408, 4409, 4410]) {
     const next = afterClose(code, "mode: lossless, live or plain", 0);
     assert.ok(next.action === "stop" && next.title && next.text, String(code));
   }

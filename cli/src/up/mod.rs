@@ -16,7 +16,7 @@ use clap::{ArgMatches, Args as _, Command};
 use podling_controller::{
     adapters::Database,
     admin_listen::AdminArgs,
-    args::{ControllerArgs, IsolationMode},
+    args::{AccessArgs, ControllerArgs, IsolationMode},
     listen::ControlArgs,
     run::{Config, Controller, RunnerBinary},
     sign::rotation,
@@ -27,7 +27,7 @@ use podling_daemon::{
     service_key::ServiceKeys,
     telemetry::{self, LogArgs},
 };
-use podling_gateway::{Gateway, Limits, Name, replay_memory::MemoryReplayGuard, service::forget};
+use podling_gateway::{Browsers, Gateway, Limits, Name, replay_memory::MemoryReplayGuard, service::forget};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -39,6 +39,9 @@ use replicas::{Plan, ReplicaArgs};
 const CREATES_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// Viewers of one machine need not be spread over time when they are sent away: there is nowhere else to go.
 const DRAIN_SPREAD: Duration = Duration::from_millis(500);
+
+/// For how long browsers that came by TLS keep to it.
+const HSTS: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -127,6 +130,9 @@ fn plan(args: Args, data_dir: PathBuf, said: &ArgMatches) -> anyhow::Result<Plan
     if args.admin.admin_listen.is_none() {
         environment.push(("PODLING_ADMIN_LISTEN".into(), "127.0.0.1:0".into()));
     }
+    if browsers(&args.controller.access).hsts.is_some() {
+        environment.push(("PODLING_HSTS".into(), format!("{}s", HSTS.as_secs()).into()));
+    }
     Ok(Plan {
         listen: args.listen,
         public_url: args.controller.access.public_url.map(String::from),
@@ -138,11 +144,22 @@ fn plan(args: Args, data_dir: PathBuf, said: &ArgMatches) -> anyhow::Result<Plan
     })
 }
 
+/// The page is served at the public address; where that is one of TLS, browsers are to come by TLS alone.
+fn browsers(access: &AccessArgs) -> Browsers {
+    let public = access.public_url.as_ref();
+    let own = public.map(|url| url.origin().ascii_serialization());
+    Browsers {
+        allowed_origins: access.allowed_origins.iter().cloned().chain(own).collect(),
+        hsts: public.filter(|url| url.scheme() == "https").map(|_| HSTS),
+    }
+}
+
 async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
     let Args { listen, demo, admin, replicas, controller, surroundings, .. } = args;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let issuer = controller.access.issuer.clone();
+    let browsers = browsers(&controller.access);
     let key_file = controller.access.bootstrap_key_file.clone().unwrap_or_else(|| data_dir.join("operator.key"));
     let service_keys = ServiceKeys::random();
     let mut controller = Controller::start(Config {
@@ -166,6 +183,7 @@ async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
         issuer,
         guard: guard.clone(),
         limits: Limits { drain_spread: replicas.drain_spread.unwrap_or(DRAIN_SPREAD), ..Limits::default() },
+        browsers,
     })
     .context("viewers cannot be served")?;
     let stop = CancellationToken::new();

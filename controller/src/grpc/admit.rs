@@ -69,6 +69,7 @@ async fn decide(core: Core, request: AdmitRequest) -> Result<(Uid, Answers), Err
     let session = visible(&core, uid).await?;
     let key = session_key(&core, uid).await?;
     let shown = check(&core, &session, &key, request).await?;
+    refuse_revoked(&core, &shown).await?;
     // A viewer that comes back may be counted already: the runner knows, and decides.
     if shown.generation == 0
         && session.release == Release::Held
@@ -108,7 +109,14 @@ async fn check(core: &Core, session: &Session, key: &SessionKey, request: AdmitR
             }
             request::identify(bearer(session, &claims));
             let nonce = request.nonce.parse().map_err(|_| Error::Token)?;
-            Ok(Resume { session: session.uid, viewer: claims.jti, nonce, generation: 0, scope: claims.scope })
+            Ok(Resume {
+                session: session.uid,
+                viewer: claims.jti,
+                nonce,
+                generation: 0,
+                scope: claims.scope,
+                who: claims.who,
+            })
         }
         Capability::ResumeToken(text) => {
             let resume = key.resume_key().verify(&text).map_err(|_| Error::Token)?;
@@ -134,6 +142,13 @@ async fn verify(core: &Core, text: &str, expected: &Expected<'_>) -> Result<Clai
 fn bearer(session: &Session, claims: &Claims) -> Actor {
     let owner = Owner { tenant: session.owner.tenant.clone(), subject: claims.sub.as_str().into() };
     Actor { owner, role: Role::User, source: "session-token".into() }
+}
+
+/// Only those whom a share let in are asked about.
+async fn refuse_revoked(core: &Core, shown: &Resume) -> Result<(), Error> {
+    let Some(share) = shown.who.share else { return Ok(()) };
+    let revoked = core.shares.revoked_shares(shown.session).await?;
+    if revoked.contains(&share) { Err(Error::Token) } else { Ok(()) }
 }
 
 fn refused(why: TokenError) -> Error {
@@ -228,8 +243,8 @@ impl Admission {
     /// The last answer, with a grant that is made now.
     fn lead(&mut self, to: impl FnOnce(String) -> admit_response::Message) -> AdmitResponse {
         self.next = Next::Done;
-        let Resume { session, viewer, nonce, generation, scope } = self.shown.clone();
-        let grant = Grant { session, viewer, nonce, generation, issued_at: self.core.clock.now(), scope };
+        let Resume { session, viewer, nonce, generation, scope, who } = self.shown.clone();
+        let grant = Grant { session, viewer, nonce, generation, issued_at: self.core.clock.now(), scope, who };
         answer(to(self.key.sign(&grant)))
     }
 }

@@ -63,6 +63,7 @@ impl Control {
         // Listening begins before the look: a stop in between is not lost.
         let orders = core.orders.listen(life);
         let (first, stopped) = first_order(&core, life).await?;
+        catch_up(&core, life).await?;
         Ok(Control { core, runner, life: Some(life), heartbeats, orders, first: Some(first), stopped })
     }
 
@@ -94,6 +95,7 @@ impl Control {
                     self.stopped = true;
                     Some(order)
                 }
+                Told::Revoked(order) => Some(order),
             },
             heartbeat = self.heartbeats.message() => match heartbeat {
                 Ok(Some(heartbeat)) => Some(self.answer(heartbeat).await),
@@ -134,6 +136,7 @@ impl Control {
             Some(RunnerRow { life: Some(life), .. }) => {
                 self.orders = self.core.orders.listen(life);
                 let (order, stopped) = first_order(&self.core, life).await?;
+                catch_up(&self.core, life).await?;
                 (self.life, self.stopped) = (Some(life), stopped);
                 Ok(order)
             }
@@ -143,6 +146,15 @@ impl Control {
             }
         }
     }
+}
+
+/// Tells of what was revoked while the runner was not on the line.
+async fn catch_up(core: &Core, life: Incarnation) -> Result<(), Error> {
+    let revoked = core.shares.revoked_shares(life.uid).await?;
+    if !revoked.is_empty() {
+        core.orders.revoke(life.uid, revoked);
+    }
+    Ok(())
 }
 
 /// Assign, or Stop when the incarnation is over, and which of the two.

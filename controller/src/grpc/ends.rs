@@ -1,4 +1,5 @@
-//! Ends that other controllers wrote, told to the runners whose control streams are open here.
+//! Ends and revocations that other controllers wrote, told to the runners whose control streams are open here, and to
+//! viewers of stored logs.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::core::Core;
+use crate::{core::Core, shares};
 
 /// Hints may be lost; the feed is looked at this often in any case.
 const POLL: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const AT_ONCE: u32 = 1_000;
 /// The kind of event that ends a session.
 const ENDED: &str = "session.ended";
+/// The kind of event that revokes a share.
+const REVOKED: &str = "share.revoked";
 
 /// Follows the feed of events until `stop`. A controller that is alone tells its runners as it ends their sessions.
 pub(crate) async fn run(core: Core, stop: CancellationToken) {
@@ -63,6 +66,11 @@ async fn look(core: &Core, mut cursor: Cursor) -> Result<Cursor, StoreError> {
                 && let Phase::Ended(end) = &session.phase
             {
                 core.orders.stop(session.life(), end, core.settings.grace);
+            }
+        }
+        for event in feed.events.iter().filter(|event| event.kind == REVOKED) {
+            if core.orders.serves(event.uid) || core.seats.serves(event.uid) {
+                shares::tell_revoked(core, event.uid).await?;
             }
         }
         cursor = feed.next;

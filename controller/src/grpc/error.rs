@@ -57,6 +57,7 @@ impl From<Refused> for Error {
             Refused::OldGeneration => Error::Grant("the viewer has confirmed a later generation"),
             Refused::OlderGrant => Error::Grant("the viewer's open stream has a younger grant"),
             Refused::Expired => Error::Grant("it has expired"),
+            Refused::Revoked => Error::Grant("its share was revoked"),
         }
     }
 }

@@ -14,7 +14,7 @@ pub mod orders;
 mod replay;
 mod reports;
 mod runners;
-mod seats;
+pub mod seats;
 mod terminal;
 
 use podling_daemon::{
@@ -33,7 +33,7 @@ use tonic::{
     transport::server::Router,
 };
 
-use self::{auth::ServiceAuth, gateways::GatewaysDoor, runners::RunnersDoor, seats::Seats, terminal::TerminalDoor};
+use self::{auth::ServiceAuth, gateways::GatewaysDoor, runners::RunnersDoor, terminal::TerminalDoor};
 use crate::core::Core;
 
 /// A segment with its frame is a runner's largest message.
@@ -46,8 +46,7 @@ const MAX_FROM_VIEWER: usize = 512 * 1024;
 /// All doors. Runners show the credential of Register, gateways a service key, viewers a grant. Streams that are
 /// open at `stop` end with it.
 pub fn router(core: Core, service_keys: ServiceKeys, stop: CancellationToken) -> Router {
-    let max_viewers = usize::try_from(core.settings.quota.viewers).unwrap_or(usize::MAX);
-    let terminal = TerminalDoor { core: core.clone(), seats: Seats::new(max_viewers), stop: stop.clone() };
+    let terminal = TerminalDoor { core: core.clone(), stop: stop.clone() };
     let runners = RunnersServer::new(RunnersDoor { core: core.clone(), stop: stop.clone() });
     let gateways = GatewaysServer::new(GatewaysDoor { core, stop }).max_decoding_message_size(MAX_FROM_GATEWAY);
     let routes = Routes::new(runners.max_decoding_message_size(MAX_FROM_RUNNER))

@@ -6,12 +6,13 @@ use std::{
     time::Duration,
 };
 
-use podling_proto::control::{Order, Stop, order};
+use podling_proto::control::{Order, Revoke, Stop, order};
 use podling_session::{
     id::{Incarnation, RunnerId, Uid},
     phase::End,
+    share::ShareId,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// One assignment at most, and a stop: the second stop says nothing that the first did not.
 const WAITING_ORDERS: usize = 4;
@@ -45,6 +46,8 @@ struct Open {
     /// Tells a stream from the one that took its place.
     number: u64,
     told: mpsc::Sender<Told>,
+    /// All of the session's that are: the newest is all that matters.
+    revoked: watch::Sender<Vec<ShareId>>,
 }
 
 /// What is said to a control stream from outside.
@@ -52,6 +55,7 @@ struct Open {
 pub(super) enum Told {
     Assigned(Incarnation, Order),
     Stopped(Order),
+    Revoked(Order),
 }
 
 impl Orders {
@@ -64,6 +68,13 @@ impl Orders {
             Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
         }
+    }
+
+    /// Tells the session's runner which shares are revoked: all of them, each time.
+    pub(crate) fn revoke(&self, uid: Uid, shares: Vec<ShareId>) {
+        let streams = self.lock();
+        let open = streams.serving.iter().filter(|(life, _)| life.uid == uid);
+        open.for_each(|(_, open)| _ = open.revoked.send_replace(shares.clone()));
     }
 
     /// Whether a runner of the session is on the line right now.
@@ -122,14 +133,15 @@ impl Orders {
 
     fn open(self: &Arc<Self>, insert: impl FnOnce(&mut Streams, Open) -> Option<Open>, place: Place) -> Listener {
         let (sender, told) = mpsc::channel(WAITING_ORDERS);
+        let (revoked, shares) = watch::channel(Vec::new());
         let mut streams = self.lock();
         streams.last_number += 1;
         let number = streams.last_number;
-        if let Some(older) = insert(&mut streams, Open { number, told: sender }) {
+        if let Some(older) = insert(&mut streams, Open { number, told: sender, revoked }) {
             streams.places.remove(&older.number);
         }
         streams.places.insert(number, place);
-        Listener { registry: self.clone(), number, told }
+        Listener { registry: self.clone(), number, told, shares }
     }
 
     fn lock(&self) -> MutexGuard<'_, Streams> {
@@ -142,12 +154,20 @@ pub(super) struct Listener {
     registry: Arc<Orders>,
     number: u64,
     told: mpsc::Receiver<Told>,
+    shares: watch::Receiver<Vec<ShareId>>,
 }
 
 impl Listener {
     /// What is said next; none when another stream took this one's place. Cancel-safe.
     pub(super) async fn recv(&mut self) -> Option<Told> {
-        self.told.recv().await
+        tokio::select! {
+            biased;
+            told = self.told.recv() => told,
+            Ok(()) = self.shares.changed() => {
+                let shares = self.shares.borrow_and_update().iter().map(ShareId::to_string).collect();
+                Some(Told::Revoked(Order { order: Some(order::Order::Revoke(Revoke { shares })) }))
+            }
+        }
     }
 }
 

@@ -115,6 +115,9 @@ impl Replay {
     async fn next(&mut self) -> Option<Result<Message, Error>> {
         loop {
             self.take_waiting_requests();
+            if self.seat.is_revoked() && !matches!(self.step, Step::Linger | Step::Done) {
+                return Some(Ok(self.close(close::REVOKED, "the link was taken back")));
+            }
             if self.seat.is_replaced() && !matches!(self.step, Step::Linger | Step::Done) {
                 return Some(Ok(self.close(close::REPLACED, "another stream of this viewer took over")));
             }
@@ -209,7 +212,7 @@ impl Replay {
         let slow = self.progress + TOO_SLOW;
         tokio::select! {
             biased;
-            () = self.seat.replaced() => Waited::Requests,
+            () = self.seat.closing() => Waited::Requests,
             request = self.inbound.message() => match request {
                 Ok(Some(request)) => {
                     self.take(request);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use podling_session::{
     capability::Grant,
     id::{Uid, ViewerId},
+    share::ShareId,
     viewers::{Refused, StreamId, Viewers},
 };
 use tokio::time::{Instant, timeout};
@@ -22,7 +23,8 @@ const MAX_ROOMS: usize = 10_000;
 /// nothing either.
 const REPLACE_TIMEOUT: Duration = Duration::from_secs(1);
 
-pub(super) struct Seats {
+/// The viewers of stored logs at one controller.
+pub struct Seats {
     max_viewers: usize,
     rooms: Mutex<HashMap<Uid, Room>>,
 }
@@ -35,6 +37,9 @@ struct Room {
 
 #[derive(Clone)]
 struct Open {
+    share: Option<ShareId>,
+    /// Cancelled when the share is revoked.
+    revoked: CancellationToken,
     /// Cancelled when another stream of the viewer takes its place.
     replaced: CancellationToken,
     /// Cancelled when the stream is gone.
@@ -42,7 +47,7 @@ struct Open {
 }
 
 impl Seats {
-    pub(super) fn new(max_viewers: usize) -> Arc<Seats> {
+    pub fn new(max_viewers: usize) -> Arc<Seats> {
         Arc::new(Seats { max_viewers, rooms: Mutex::default() })
     }
 
@@ -65,7 +70,8 @@ impl Seats {
             left_at: Instant::now(),
         });
         let accepted = room.viewers.admit(grant, now)?;
-        let open = Open { replaced: CancellationToken::new(), gone: CancellationToken::new() };
+        let token = CancellationToken::new;
+        let open = Open { share: grant.who.share, revoked: token(), replaced: token(), gone: token() };
         room.streams.insert(accepted.stream, open.clone());
         let before = accepted.replaces.and_then(|stream| room.streams.get(&stream).cloned());
         let seat = Seat {
@@ -74,9 +80,23 @@ impl Seats {
             viewer: grant.viewer,
             stream: accepted.stream,
             replaced: open.replaced,
+            revoked: open.revoked,
             _gone: open.gone.drop_guard(),
         };
         Ok((seat, before))
+    }
+
+    /// Closes the viewers of these shares.
+    pub(crate) fn revoke(&self, session: Uid, shares: &[ShareId]) {
+        let rooms = self.lock();
+        let open = rooms.get(&session).into_iter().flat_map(|room| room.streams.values());
+        open.filter(|open| open.share.is_some_and(|share| shares.contains(&share)))
+            .for_each(|open| open.revoked.cancel());
+    }
+
+    /// Whether anybody watches the session's log here.
+    pub(super) fn serves(&self, session: Uid) -> bool {
+        self.lock().get(&session).is_some_and(|room| !room.streams.is_empty())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Uid, Room>> {
@@ -101,13 +121,21 @@ pub(super) struct Seat {
     viewer: ViewerId,
     stream: StreamId,
     replaced: CancellationToken,
+    revoked: CancellationToken,
     _gone: DropGuard,
 }
 
 impl Seat {
-    /// Returns when another stream of the viewer takes this one's place. Cancel-safe.
-    pub(super) async fn replaced(&self) {
-        self.replaced.cancelled().await;
+    /// Returns when another stream of the viewer takes this one's place, or its share is revoked. Cancel-safe.
+    pub(super) async fn closing(&self) {
+        tokio::select! {
+            () = self.replaced.cancelled() => {}
+            () = self.revoked.cancelled() => {}
+        }
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.revoked.is_cancelled()
     }
 
     pub(super) fn is_replaced(&self) -> bool {
@@ -134,6 +162,8 @@ impl Drop for Seat {
 
 #[cfg(test)]
 mod tests {
+    use podling_session::share::Who;
+
     use super::*;
     use crate::logs::runner::grant;
 
@@ -147,9 +177,25 @@ mod tests {
         tokio::select! {
             biased;
             _ = newer.as_mut() => panic!("the older stream is still open"),
-            () = older.replaced() => drop(older),
+            () = older.closing() => drop(older),
         }
         assert!(!newer.await.expect("the same nonce").is_replaced());
+    }
+
+    #[tokio::test]
+    async fn a_revoked_share_closes_its_own_viewers_and_no_others() {
+        let seats = Seats::new(10);
+        let (session, share) = (Uid::new(), ShareId::random());
+        let of = |share| Who { name: None, share };
+        let guest = Grant { who: of(Some(share)), ..grant(session) };
+        let guest = seats.take(&guest, Timestamp::now()).await.expect("a seat");
+        let other = Grant { who: of(Some(ShareId::random())), ..grant(session) };
+        let other = seats.take(&other, Timestamp::now()).await.expect("a seat");
+        seats.revoke(Uid::new(), &[share]);
+        assert!(!guest.is_revoked());
+        seats.revoke(session, &[share]);
+        guest.closing().await;
+        assert!(guest.is_revoked() && !other.is_revoked() && seats.serves(session));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The terminal of sessions that have ended: what a runner would have sent, from the stored log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 use podling_proto::{
@@ -23,7 +23,6 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     error::Error,
     replay::{self, Pacing, Replay},
-    seats::Seats,
 };
 use crate::{core::Core, drain, logs::read::Stored};
 
@@ -32,7 +31,6 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct TerminalDoor {
     pub(super) core: Core,
-    pub(super) seats: Arc<Seats>,
     pub(super) stop: CancellationToken,
 }
 
@@ -77,7 +75,13 @@ impl TerminalDoor {
         };
         let pacing = if mode == Mode::Plain { Pacing::AsAckedInTime } else { Pacing::AsAcked };
         let opening = replay::Opening { beginning, held, end, pacing };
-        let seat = self.seats.take(&grant, self.core.clock.now()).await?;
+        let seat = self.core.seats.take(&grant, self.core.clock.now()).await?;
+        // After the seat: a revocation that this look does not see finds it.
+        if let Some(share) = grant.who.share
+            && self.core.shares.revoked_shares(session.uid).await?.contains(&share)
+        {
+            return Err(Error::Token);
+        }
         Ok(Replay::new(inbound, seat, stored, opening))
     }
 

@@ -4,6 +4,7 @@
 //! From the outside in a request passes `trace` (its id, and the body of every refusal), `cors`, `crowd` (how many may be
 //! under way), and `guard` (panics and the time that a request may take).
 
+mod browsers;
 mod bundles;
 mod caller;
 mod cors;
@@ -25,6 +26,7 @@ mod refusal;
 mod request;
 mod screen;
 mod sessions;
+mod shares;
 mod trace;
 mod view;
 
@@ -64,6 +66,7 @@ pub fn router(door: Door) -> Router {
     let door = Arc::new(door);
     let hops = door.core.settings.trusted_hops;
     let origins = cors::Origins::new(&door.core.settings.allowed_origins);
+    let secure = browsers::Secure(door.core.settings.public_url.scheme() == "https");
     let (routes, _) = openapi::routes().split_for_parts();
     routes
         .merge(docs::pages())
@@ -77,6 +80,7 @@ pub fn router(door: Door) -> Router {
         .layer(CatchPanicLayer::custom(guard::panicked))
         .layer(middleware::from_fn_with_state(origins, cors::answer))
         .layer(middleware::from_fn_with_state(door.core.audit.clone(), trace::audit))
+        .layer(middleware::from_fn_with_state(secure, browsers::tell))
         .layer(middleware::from_fn_with_state(hops, trace::request))
         .with_state(door)
 }

@@ -17,7 +17,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Door, bundles, create, events, health, input, keys, log, screen, sessions};
+use super::{Door, bundles, create, events, health, input, keys, log, screen, sessions, shares};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,7 @@ use super::{Door, bundles, create, events, health, input, keys, log, screen, ses
     tags(
         (name = "sessions", description = "Sessions of the caller"),
         (name = "keys", description = "API keys of the caller's tenant, for its admins"),
+        (name = "shares", description = "Links that let others attach to a session"),
         (name = "bundles", description = "Folders that are uploaded to be run"),
         (name = "operations", description = "For probes, monitors and verifiers of tokens"),
     ),
@@ -56,6 +57,10 @@ refusals! {
     ExtendRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 500, 503];
     /// Of the reading of a log.
     LogRefusals = [400, 401, 403, 404, 410, 500, 503];
+    /// Of the making of a link.
+    ShareRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 500, 503];
+    /// Of the use of a link.
+    RedeemRefusals = [400, 404, 408, 413, 415, 429, 500, 503];
     /// Of input.
     InputRefusals = [400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503];
     /// Of the look at a screen.
@@ -107,7 +112,7 @@ fn meaning(status: u16) -> &'static str {
         415 => "The body is not of the type that is described",
         422 => "What was uploaded has another SHA-256; nothing is kept of it",
         423 => "Another request is uploading the same; see Retry-After",
-        429 => "Too many creates, streams or bytes of input (see Retry-After), or too many sessions at once",
+        429 => "Too many creates, streams, tries or bytes of input (see Retry-After), or too many sessions at once",
         503 => "A dependency is down; see Retry-After",
         507 => "The disk, or the owner's or tenant's share of it, is full",
         _ => "A fault of the server's own; quote requestId",
@@ -126,6 +131,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Door>> {
         .routes(routes!(screen::screen))
         .routes(routes!(events::of_session))
         .routes(routes!(events::all))
+        .routes(routes!(shares::create, shares::list))
+        .routes(routes!(shares::revoke))
+        .routes(routes!(shares::redeem))
         .routes(routes!(bundles::announce))
         .routes(routes!(bundles::progress, bundles::upload))
         .routes(routes!(keys::create, keys::list))

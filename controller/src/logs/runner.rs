@@ -120,5 +120,6 @@ pub(crate) fn grant(session: Uid) -> Grant {
         generation: 0,
         issued_at: Timestamp::now(),
         scope: Scope::ReadOnly,
+        who: Default::default(),
     }
 }

@@ -24,6 +24,7 @@ mod runners;
 mod seams;
 mod segments;
 mod sessions;
+mod shares;
 pub mod sqlite;
 mod sweep;
 mod tidings;

@@ -13,6 +13,7 @@ use podling_session::{
     principal::{Owner, Reach, Tenant},
     quota::{Overrides, QuotaOf, QuotaOverride, QuotaStore},
     session::{Isolation, Session},
+    share::{NewShare, Redeemed, Share, ShareId, ShareStore},
     spec::Spans,
     store::{
         Beat, Claim, Created, Extended, Filter, Held, KeyRow, LeaseToken, NewKey, NewSession, Page, PrincipalStore,
@@ -23,7 +24,8 @@ use podling_session::{
 use super::{
     Engine, Store, audit, beats,
     clock::{millis, timestamp},
-    events, gateways, keys, leaders, leases, operator, overrides, phases, runners, segments, sessions, sweep, tidings,
+    events, gateways, keys, leaders, leases, operator, overrides, phases, runners, segments, sessions, shares, sweep,
+    tidings,
     tx::{Kind, Tx},
 };
 
@@ -321,5 +323,28 @@ impl OperatorStore for Store {
     async fn drain_gateway(&self, id: &str, within: Duration) -> Result<Option<GatewayRow>, StoreError> {
         let id = id.to_owned();
         self.promise(async move |tx: &Tx<'_>| gateways::drain(tx, &id, within).await).await
+    }
+}
+
+#[async_trait]
+impl ShareStore for Store {
+    async fn share(&self, session: Uid, new: NewShare) -> Result<Option<Share>, StoreError> {
+        self.promise(async move |tx: &Tx<'_>| shares::add(tx, session, &new).await).await
+    }
+
+    async fn shares(&self, session: Uid) -> Result<Vec<Share>, StoreError> {
+        self.look(async move |tx: &Tx<'_>| shares::of(tx, session).await).await
+    }
+
+    async fn revoke_share(&self, session: Uid, id: ShareId) -> Result<Option<Share>, StoreError> {
+        self.promise(async move |tx: &Tx<'_>| shares::revoke(tx, session, id).await).await
+    }
+
+    async fn redeem(&self, id: ShareId, hash: [u8; 32]) -> Result<Option<Redeemed>, StoreError> {
+        self.promise(async move |tx: &Tx<'_>| shares::redeem(tx, id, hash).await).await
+    }
+
+    async fn revoked_shares(&self, session: Uid) -> Result<Vec<ShareId>, StoreError> {
+        self.look(async move |tx: &Tx<'_>| shares::revoked(tx, session).await).await
     }
 }

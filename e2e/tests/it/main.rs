@@ -30,6 +30,7 @@ mod schema;
 mod scripts;
 mod secrets;
 mod services;
+mod sharing;
 mod sources;
 mod starts;
 mod tokens;

@@ -91,8 +91,12 @@ impl ControllerDouble {
                 (resume.viewer, resume.nonce, resume.generation, resume.scope)
             }
         };
-        let grant = Grant { session: self.uid, viewer, nonce, generation, issued_at: now, scope };
-        Ok((Resume { session: self.uid, viewer, nonce, generation: generation + 1, scope }, grant))
+        let grant =
+            Grant { session: self.uid, viewer, nonce, generation, issued_at: now, scope, who: Default::default() };
+        Ok((
+            Resume { session: self.uid, viewer, nonce, generation: generation + 1, scope, who: Default::default() },
+            grant,
+        ))
     }
 }
 

@@ -155,7 +155,7 @@ impl TerminalDouble {
             }
             Message::Focus(_) => self.focused.send_modify(|count| *count += 1),
             Message::Fetch(range) => self.fetches.send_modify(|fetches| fetches.push((range.from, range.to))),
-            Message::Open(_) => {}
+            Message::Open(_) | Message::Lease(_) => {}
         }
     }
 

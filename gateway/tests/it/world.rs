@@ -15,7 +15,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::service::service_fn;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use podling_gateway::{Config, Gateway, Limits, replay_memory::MemoryReplayGuard};
+use podling_gateway::{Browsers, Config, Gateway, Limits, replay_memory::MemoryReplayGuard};
 use podling_proto::{
     channel::Route, control::gateways_server::GatewaysServer, terminal::terminal_server::TerminalServer,
 };
@@ -148,6 +148,7 @@ impl World {
             iat: now,
             exp: now + 300,
             scope: Scope::ReadWrite,
+            who: Default::default(),
         }
     }
 }
@@ -160,7 +161,8 @@ async fn open(
     stop: &CancellationToken,
 ) -> Door {
     let (credential, issuer) = (SecretString::from("service-credential").into(), ISSUER.into());
-    let gateway = Gateway::new(Config { controller, credential, issuer, guard, limits }).expect("threads");
+    let gateway = Gateway::new(Config { controller, credential, issuer, guard, limits, browsers: Browsers::default() })
+        .expect("threads");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("bound");
     let service = gateway.clone();

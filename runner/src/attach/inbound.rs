@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use podling_proto::terminal::{AttachRequest, Range, attach_request::Message};
-use podling_session::{size::WindowSize, token::Scope};
+use podling_session::{attendance::LeaseWish, size::WindowSize, token::Scope};
 use tonic::Streaming;
 use tracing::debug;
 
@@ -31,12 +31,15 @@ pub(super) async fn listen(mut requests: Streaming<AttachRequest>, viewer: Arc<V
 
 pub(super) fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
     let writes = viewer.scope == Scope::ReadWrite;
+    let turn = viewer.turn();
     match message {
         Message::Ack(offset) => viewer.ack(offset),
         Message::ResumeAck(generation) => viewer.confirm(generation),
         Message::Fetch(Range { from, to }) => viewer.fetch(from, to),
+        // Another has the lease: it is gone, and costs no credit.
+        Message::Input(bytes) if writes && !turn.types => viewer.hand().give_up(bytes.len()),
         Message::Input(bytes) if writes => {
-            stage.window.change(|windows| windows.activate(viewer.stream));
+            stage.window.change(|windows| windows.held_by(turn.holder).activate(viewer.stream));
             stage.activity.happened();
             if stage.type_in(viewer.hand(), &bytes).is_err() {
                 viewer.overrun();
@@ -44,10 +47,19 @@ pub(super) fn hear(message: Message, viewer: &Viewer, stage: &Stage) {
         }
         Message::Resize(size) if writes => {
             if let Ok(size) = WindowSize::try_from(size) {
-                stage.window.change(|windows| windows.tell(viewer.stream, size));
+                stage.window.change(|windows| windows.held_by(turn.holder).tell(viewer.stream, size));
             }
         }
-        Message::Focus(_) if writes => stage.window.change(|windows| windows.activate(viewer.stream)),
+        Message::Focus(_) if writes => {
+            stage.window.change(|windows| windows.held_by(turn.holder).activate(viewer.stream));
+        }
+        Message::Lease(raw) => {
+            if let Ok(wish) = LeaseWish::try_from(raw) {
+                viewer.wish(wish);
+                let holder = viewer.turn().holder;
+                stage.window.change(|windows| windows.held_by(holder).chosen());
+            }
+        }
         Message::Input(_) | Message::Resize(_) | Message::Focus(_) | Message::Open(_) => {}
     }
 }

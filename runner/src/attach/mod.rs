@@ -126,7 +126,7 @@ fn pace(mode: Mode) -> Result<Pace, Status> {
 fn refused(refused: Refused) -> Status {
     match refused {
         Refused::TooMany => Status::resource_exhausted(refused.to_string()),
-        Refused::OtherNonce | Refused::OldGeneration | Refused::OlderGrant | Refused::Expired => {
+        Refused::OtherNonce | Refused::OldGeneration | Refused::OlderGrant | Refused::Expired | Refused::Revoked => {
             Status::unauthenticated(refused.to_string())
         }
     }

@@ -7,9 +7,9 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use futures_util::{Stream, stream};
 use podling_proto::{
     replay::response,
-    terminal::{AttachResponse, Closed, Opened, attach_response::Message},
+    terminal::{self, AttachResponse, Closed, Opened, attach_response::Message},
 };
-use podling_session::refusal::close;
+use podling_session::{attendance::Roll, refusal::close};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -64,6 +64,7 @@ pub(super) struct Outbound {
     taken: watch::Receiver<u64>,
     fetches: watch::Receiver<Option<(u64, u64)>>,
     count: watch::Receiver<u32>,
+    roll: watch::Receiver<Arc<Roll>>,
     closing: watch::Receiver<Option<Close>>,
     head: watch::Receiver<Head>,
     snapshots: Snapshots,
@@ -98,6 +99,8 @@ impl Outbound {
         };
         let mut count = viewer.count();
         count.mark_changed();
+        let mut roll = viewer.roll();
+        roll.mark_changed();
         let now = Instant::now();
         let acked = viewer.begin(start.from);
         viewer.told(view.told());
@@ -127,6 +130,7 @@ impl Outbound {
             input_told: 0,
             progress: now,
             count,
+            roll,
         }
     }
 
@@ -193,6 +197,10 @@ impl Outbound {
     fn aside(&mut self) -> Option<AttachResponse> {
         if self.count.has_changed().is_ok_and(|changed| changed) {
             return Some(response(Message::Viewers(*self.count.borrow_and_update())));
+        }
+        if self.pace != Pace::Plain && self.roll.has_changed().is_ok_and(|changed| changed) {
+            let roll = self.roll.borrow_and_update().clone();
+            return Some(response(Message::Roll(called(&roll, self.viewer.number()))));
         }
         // Little that was taken is told when something is told anyway, such as its echo.
         let is_due = self.taken.has_changed().is_ok_and(|changed| changed) || std::mem::take(&mut self.spoke);
@@ -326,6 +334,7 @@ impl Outbound {
                 self.redraw_from = u64::MAX; // There is no emulator any more.
             },
             _ = self.count.changed() => self.count.mark_changed(),
+            _ = self.roll.changed(), if self.pace != Pace::Plain => self.roll.mark_changed(),
             _ = self.taken.changed() => self.taken.mark_changed(),
             _ = self.fetches.changed() => self.fetches.mark_changed(),
             () = sleep_until(self.progress + PROGRESS_TIMEOUT), if impatient => return None,
@@ -353,6 +362,12 @@ impl Outbound {
     }
 }
 
+/// The roll as one viewer is told it.
+fn called(roll: &Roll, you: u32) -> terminal::Roll {
+    let people = roll.people.iter().map(terminal::Person::from).collect();
+    terminal::Roll { you, holder: roll.holder.unwrap_or_default(), people }
+}
+
 /// Returns at this time; never, when there is none.
 async fn at(due: Option<Instant>) {
     match due {
@@ -365,6 +380,7 @@ async fn at(due: Option<Instant>) {
 impl Drop for Outbound {
     fn drop(&mut self) {
         self.viewer.end();
-        self.stage.window.change(|windows| windows.leave(self.viewer.stream));
+        let holder = self.viewer.turn().holder;
+        self.stage.window.change(|windows| windows.held_by(holder).leave(self.viewer.stream));
     }
 }

@@ -1,7 +1,7 @@
 //! Who is attached. `podling_session::viewers` decides; this keeps the streams that it decides about.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,9 +11,11 @@ use std::{
 
 use jiff::Timestamp;
 use podling_session::{
+    attendance::{Attendance, LeaseWish, Roll},
     capability::Grant,
     id::ViewerId,
     refusal::{Refusal, close},
+    share::ShareId,
     token::Scope,
     viewers::{Accepted, Refused, StreamId, Viewers},
 };
@@ -37,6 +39,8 @@ pub(crate) enum Close {
     Draining,
     /// It typed more than its input credit.
     Overrun,
+    /// Its share was revoked.
+    Revoked,
 }
 
 impl Close {
@@ -46,6 +50,7 @@ impl Close {
             Close::Left => None,
             Close::Replaced => Some((close::REPLACED, "another stream of this viewer took over")),
             Close::Draining => Some((close::DRAINING, "the runner ends")),
+            Close::Revoked => Some((close::REVOKED, "the link was taken back")),
             Close::Overrun => Some((Refusal::BadRequest.close_code(), "input beyond credit")),
         }
     }
@@ -55,11 +60,15 @@ impl Close {
 pub(crate) struct Registry {
     state: Mutex<State>,
     count: watch::Sender<u32>,
+    roll: watch::Sender<Arc<Roll>>,
 }
 
 #[derive(Debug)]
 struct State {
     viewers: Viewers,
+    attendance: Attendance,
+    /// Of what they let in nobody is left, and nobody comes any more.
+    revoked: HashSet<ShareId>,
     streams: HashMap<StreamId, Handle>,
     draining: bool,
 }
@@ -95,8 +104,14 @@ struct Flow {
 
 impl Registry {
     pub(crate) fn new() -> Registry {
-        let state = State { viewers: Viewers::new(MAX_VIEWERS), streams: HashMap::new(), draining: false };
-        Registry { state: Mutex::new(state), count: watch::Sender::new(0) }
+        let state = State {
+            viewers: Viewers::new(MAX_VIEWERS),
+            attendance: Attendance::default(),
+            revoked: HashSet::new(),
+            streams: HashMap::new(),
+            draining: false,
+        };
+        Registry { state: Mutex::new(state), count: watch::Sender::new(0), roll: watch::Sender::default() }
     }
 
     /// How many viewers are attached.
@@ -116,7 +131,11 @@ impl Registry {
 
     fn enter(self: &Arc<Registry>, grant: &Grant, now: Timestamp) -> Result<(Viewer, Option<Handle>), Refused> {
         let mut state = self.state();
+        if grant.who.share.is_some_and(|share| state.revoked.contains(&share)) {
+            return Err(Refused::Revoked);
+        }
         let Accepted { stream, replaces } = state.viewers.admit(grant, now)?;
+        state.attendance.arrive(grant.viewer, stream, grant.who.clone(), grant.scope);
         let close = state.draining.then_some(Close::Draining);
         let handle = Handle { close: watch::Sender::new(close), over: CancellationToken::new() };
         let replaced = replaces.and_then(|old| state.streams.remove(&old));
@@ -135,18 +154,39 @@ impl Registry {
         Ok((viewer, replaced))
     }
 
+    /// Closes the viewers of these shares, for ever.
+    pub(crate) fn revoke(&self, shares: impl IntoIterator<Item = ShareId>) {
+        let mut state = self.state();
+        for share in shares {
+            state.revoked.insert(share);
+            for stream in state.attendance.of_share(share) {
+                if let Some(handle) = state.streams.get(&stream) {
+                    handle.close(Close::Revoked);
+                }
+            }
+        }
+    }
+
     /// Closes every stream, those that are about to open included.
     pub(crate) fn drain(&self) {
         let mut state = self.state();
         state.draining = true;
         for handle in state.streams.values() {
-            handle.close.send_if_modified(|close| close.is_none() && close.replace(Close::Draining).is_none());
+            handle.close(Close::Draining);
         }
     }
 
     fn publish(&self, state: &State) {
         let open = u32::try_from(state.viewers.open()).unwrap_or(u32::MAX);
         self.count.send_if_modified(|count| std::mem::replace(count, open) != open);
+        let roll = state.attendance.roll();
+        self.roll.send_if_modified(|told| {
+            let changed = **told != roll;
+            if changed {
+                *told = Arc::new(roll);
+            }
+            changed
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,7 +194,46 @@ impl Registry {
     }
 }
 
+impl Handle {
+    /// The first reason counts.
+    fn close(&self, reason: Close) {
+        self.close.send_if_modified(|close| close.is_none() && close.replace(reason).is_none());
+    }
+}
+
+/// Who may type at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Who alone may; none while all writers may.
+    pub(super) holder: Option<StreamId>,
+    /// Whether the viewer that asked may.
+    pub(super) types: bool,
+}
+
 impl Viewer {
+    pub(super) fn turn(&self) -> Turn {
+        let holder = self.registry.state().attendance.holder();
+        let types = self.scope == Scope::ReadWrite && holder.is_none_or(|holder| holder == self.stream);
+        Turn { holder, types }
+    }
+
+    /// Its wish of the lease, as far as it has a say.
+    pub(super) fn wish(&self, wish: LeaseWish) {
+        let mut state = self.registry.state();
+        if state.attendance.wish(self.id, wish) {
+            self.registry.publish(&state);
+        }
+    }
+
+    /// Its number, by which the others know it.
+    pub(super) fn number(&self) -> u32 {
+        self.registry.state().attendance.number(self.id)
+    }
+
+    pub(super) fn roll(&self) -> watch::Receiver<Arc<Roll>> {
+        self.registry.roll.subscribe()
+    }
+
     /// The viewer holds the resume token of this generation.
     pub(super) fn confirm(&self, generation: u32) {
         self.registry.state().viewers.confirm(self.id, self.stream, generation);
@@ -200,9 +279,8 @@ impl Viewer {
         self.close(Close::Overrun);
     }
 
-    /// The first reason counts.
     fn close(&self, reason: Close) {
-        self.handle.close.send_if_modified(|close| close.is_none() && close.replace(reason).is_none());
+        self.handle.close(reason);
     }
 
     pub(super) fn closing(&self) -> watch::Receiver<Option<Close>> {
@@ -222,6 +300,7 @@ impl Viewer {
     pub(super) fn end(&self) {
         let mut state = self.registry.state();
         state.viewers.closed(self.id, self.stream);
+        state.attendance.leave(self.id, self.stream);
         state.streams.remove(&self.stream);
         self.registry.publish(&state);
         drop(state);

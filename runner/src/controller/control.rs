@@ -16,7 +16,7 @@ use super::{
     backoff::Backoff,
     orders::{Order, Orders, Stop},
 };
-use crate::{activity::Activity, terminal::Head};
+use crate::{activity::Activity, attach::Registry, terminal::Head};
 
 /// How often a runner tells that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -41,13 +41,13 @@ impl Vitals {
 }
 
 /// Keeps the stream open until the controller counts as gone, which is an order of its own.
-pub(crate) async fn attend(controller: Controller, mut vitals: Vitals, orders: Arc<Orders>) {
+pub(crate) async fn attend(controller: Controller, mut vitals: Vitals, orders: Arc<Orders>, registry: Arc<Registry>) {
     let mut backoff = Backoff::new();
     loop {
         match open(&controller).await {
             Ok((beats, stream)) => {
                 backoff = Backoff::new();
-                follow(&controller, beats, stream, &mut vitals, &orders).await;
+                follow(&controller, beats, stream, &mut vitals, (&orders, &registry)).await;
             }
             Err(status) => {
                 debug!(%status, "the control stream cannot be opened");
@@ -76,7 +76,7 @@ async fn follow(
     beats: mpsc::Sender<Heartbeat>,
     mut stream: Streaming<control::Order>,
     vitals: &mut Vitals,
-    orders: &Orders,
+    told: (&Orders, &Registry),
 ) {
     let mut tick = interval(HEARTBEAT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,7 +87,7 @@ async fn follow(
                 Ok(Some(order)) => {
                     heard = Instant::now();
                     controller.contact.heard();
-                    obey(order, orders);
+                    obey(order, told);
                 }
                 Ok(None) => return,
                 Err(status) => return debug!(%status, "the control stream is lost"),
@@ -105,7 +105,7 @@ async fn follow(
     }
 }
 
-fn obey(order: control::Order, orders: &Orders) {
+fn obey(order: control::Order, (orders, registry): (&Orders, &Registry)) {
     match order.order {
         Some(order::Order::Assign(assign)) => {
             orders.clock.set(assign.now_micros);
@@ -113,6 +113,7 @@ fn obey(order: control::Order, orders: &Orders) {
         }
         Some(order::Order::Stop(stop)) => orders.order(Order::Stop(Stop::parse(stop))),
         Some(order::Order::Beat(beat)) => orders.clock.set(beat.now_micros),
+        Some(order::Order::Revoke(revoke)) => registry.revoke(revoke.shares.iter().filter_map(|id| id.parse().ok())),
         None => debug!("an order of a kind that this build does not know"),
     }
 }

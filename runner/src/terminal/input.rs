@@ -128,6 +128,12 @@ impl Hand {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// What was typed in vain counts as taken.
+    pub(crate) fn give_up(&self, bytes: usize) {
+        self.typed.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.take(bytes);
+    }
+
     fn untaken(&self) -> u64 {
         self.typed.load(Ordering::Relaxed) - self.taken.load(Ordering::Relaxed)
     }

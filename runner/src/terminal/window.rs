@@ -2,6 +2,7 @@
 //!
 //! The size is that of the viewer that last typed or took focus; when it leaves, that of the remaining one that last
 //! did. Viewers that never did come last, in the order in which they told a size. With nobody attached the size stays.
+//! Who holds the input lease and told a size decides alone.
 
 use std::{
     collections::HashMap,
@@ -19,6 +20,8 @@ use crate::pty::Pty;
 pub(crate) struct Windows {
     viewers: HashMap<StreamId, Viewer>,
     clock: u64,
+    /// Who holds the input lease.
+    holder: Option<StreamId>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +54,16 @@ impl Windows {
         self.chosen()
     }
 
-    fn chosen(&self) -> Option<WindowSize> {
+    pub(crate) fn held_by(&mut self, holder: Option<StreamId>) -> &mut Windows {
+        self.holder = holder;
+        self
+    }
+
+    pub(crate) fn chosen(&self) -> Option<WindowSize> {
+        let held = self.holder.and_then(|holder| self.viewers.get(&holder)).and_then(|viewer| viewer.size);
+        if held.is_some() {
+            return held;
+        }
         let sized = self.viewers.values().filter(|viewer| viewer.size.is_some());
         sized.max_by_key(|viewer| (viewer.active, std::cmp::Reverse(viewer.told))).and_then(|viewer| viewer.size)
     }
@@ -133,6 +145,7 @@ mod tests {
     use podling_session::{
         capability::Grant,
         id::{AttachNonce, Uid, ViewerId},
+        share::Who,
         token::Scope,
         viewers::Viewers,
     };
@@ -148,6 +161,7 @@ mod tests {
                 generation: 0,
                 issued_at: now,
                 scope: Scope::ReadWrite,
+                who: Who::default(),
             };
             viewers.admit(&grant, now).expect("a place").stream
         })
@@ -182,5 +196,16 @@ mod tests {
         assert_eq!(windows.leave(c), Some(size(100)));
         assert_eq!(windows.leave(a), Some(size(110)));
         assert_eq!(windows.leave(b), None);
+    }
+
+    #[test]
+    fn who_holds_the_lease_decides_the_size_whoever_is_active() {
+        let [a, b, _] = streams();
+        let mut windows = Windows::default();
+        windows.tell(a, size(100));
+        windows.tell(b, size(110));
+        assert_eq!(windows.held_by(Some(b)).activate(a), Some(size(110)));
+        assert_eq!(windows.tell(a, size(90)), Some(size(110)));
+        assert_eq!(windows.held_by(None).chosen(), Some(size(90)));
     }
 }

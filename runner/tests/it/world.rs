@@ -150,7 +150,15 @@ impl World {
 
     /// A grant for a viewer, made now.
     pub(crate) fn grant(&self, viewer: ViewerId, nonce: AttachNonce, scope: Scope) -> String {
-        let grant = Grant { session: self.life.uid, viewer, nonce, generation: 0, issued_at: Timestamp::now(), scope };
+        let grant = Grant {
+            session: self.life.uid,
+            viewer,
+            nonce,
+            generation: 0,
+            issued_at: Timestamp::now(),
+            scope,
+            who: Default::default(),
+        };
         self.key.grant_key().sign(&grant)
     }
 

@@ -32,6 +32,7 @@ fn claims(session: Uid) -> Claims {
         iat: 1_000,
         exp: 1_300,
         scope: Scope::ReadWrite,
+        who: Default::default(),
     }
 }
 

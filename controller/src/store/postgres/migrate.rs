@@ -14,7 +14,7 @@ use super::{OpenError, Settings, target::Target};
 use crate::store::error::{Error, NoAnswer};
 
 /// The schema, oldest first, and how each step is undone. What was once released is never edited.
-const MIGRATIONS: [(&str, &str, &str); 6] = [
+const MIGRATIONS: [(&str, &str, &str); 7] = [
     (
         "V1__sessions",
         include_str!("../../../migrations/postgres/V1__sessions.sql"),
@@ -44,6 +44,11 @@ const MIGRATIONS: [(&str, &str, &str); 6] = [
         "V6__gateways",
         include_str!("../../../migrations/postgres/V6__gateways.sql"),
         include_str!("../../../migrations/postgres/D6__gateways.sql"),
+    ),
+    (
+        "V7__shares",
+        include_str!("../../../migrations/postgres/V7__shares.sql"),
+        include_str!("../../../migrations/postgres/D7__shares.sql"),
     ),
 ];
 

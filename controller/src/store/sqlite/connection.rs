@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::store::{error::Error, tx::Kind};
 
 /// The schema, oldest first. What was once released is never edited.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("V1__sessions", include_str!("../../../migrations/sqlite/V1__sessions.sql")),
     ("V2__warm_runners", include_str!("../../../migrations/sqlite/V2__warm_runners.sql")),
     ("V3__replicas", include_str!("../../../migrations/sqlite/V3__replicas.sql")),
@@ -21,6 +21,7 @@ const MIGRATIONS: [(&str, &str); 7] = [
     ("V5__keys", include_str!("../../../migrations/sqlite/V5__keys.sql")),
     ("V6__quotas", include_str!("../../../migrations/sqlite/V6__quotas.sql")),
     ("V7__gateways", include_str!("../../../migrations/sqlite/V7__gateways.sql")),
+    ("V8__shares", include_str!("../../../migrations/sqlite/V8__shares.sql")),
 ];
 
 /// Nobody else writes to the file, but for a person with a shell: then a caller had better hear of it.

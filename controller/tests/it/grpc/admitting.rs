@@ -86,6 +86,7 @@ async fn a_resume_token_is_good_for_its_own_session_and_as_nothing_else() {
         nonce: AttachNonce::random(),
         generation: 1,
         scope: Scope::ReadWrite,
+        who: Default::default(),
     };
     let key = world.key(ours.uid).await;
     let good = key.resume_key().sign(&resume);
@@ -124,6 +125,7 @@ async fn a_full_session_takes_no_new_viewer_but_those_that_come_back() {
         nonce: AttachNonce::random(),
         generation: 1,
         scope: Scope::ReadWrite,
+        who: Default::default(),
     };
     let resume = world.key(session.uid).await.resume_key().sign(&resume);
     assert_eq!(code(world.admit(session.uid, Capability::ResumeToken(resume)).await), Code::Ok);

@@ -110,5 +110,6 @@ pub(crate) fn viewer_grant(session: &Session, generation: u32) -> Grant {
         generation,
         issued_at: Timestamp::now(),
         scope: Scope::ReadWrite,
+        who: Default::default(),
     }
 }

@@ -16,7 +16,7 @@ use podling_controller::{
     bundles::{BundleArgs, Bundles},
     clock::StoreClock,
     core::{Core, Settings},
-    grpc::{self, orders::Orders},
+    grpc::{self, orders::Orders, seats::Seats},
     identity::Identity,
     limit::MemoryRateLimiter,
     logs::Logs,
@@ -193,6 +193,7 @@ impl World {
             iat: now,
             exp: now + 300,
             scope: Scope::ReadWrite,
+            who: Default::default(),
         };
         change(&mut claims);
         self.core.signer.sign(&claims).await.expect("signed")
@@ -207,6 +208,7 @@ impl World {
             generation: 0,
             issued_at: Timestamp::now(),
             scope: Scope::ReadWrite,
+            who: Default::default(),
         };
         self.key(uid).await.grant_key().sign(&viewer)
     }
@@ -229,6 +231,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         system: store.clone(),
         identity: Arc::new(Identity::new(store.clone(), seal.clone(), clock.clone())),
         principals: store.clone(),
+        shares: store.clone(),
         quotas: Arc::new(Quotas::new(store.clone())),
         operator: store.clone(),
         signer: signer().await,
@@ -239,6 +242,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         bundles: Bundles::in_directory(&blobs, BundleArgs::default(), Duration::from_secs(300)),
         clock,
         orders: Arc::new(Orders::default()),
+        seats: Seats::new(10),
         beats: Arc::default(),
         audit: Arc::new(Audit::new(store.clone())),
         settings: Arc::new(settings()),

@@ -10,6 +10,7 @@ mod ordering;
 mod owning;
 mod pooling;
 mod postgres;
+mod sharing;
 mod sqlite;
 mod sweeping;
 mod telling;
@@ -87,6 +88,10 @@ macro_rules! contract {
             auditing::entries_are_told_in_order_and_page_by_page,
             auditing::what_is_asked_for_is_found_and_nothing_else,
             auditing::an_entry_outlives_its_session_until_it_is_old,
+            sharing::a_use_of_a_link_is_taken_once_and_only_while_it_is_good,
+            sharing::of_20_redeemers_at_once_as_many_get_in_as_there_are_uses,
+            sharing::a_revocation_is_told_once_and_stays,
+            sharing::a_session_has_at_most_256_links,
             telling::tidings_are_of_ones_own_sessions_once_and_in_order,
             telling::tidings_begin_now_or_after_any_event,
             limiting::what_is_said_of_a_quota_is_kept_of_whom_it_was_said,

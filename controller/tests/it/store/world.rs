@@ -6,6 +6,7 @@ pub(crate) use podling_session::quota::QuotaStore;
 pub(crate) use podling_session::{
     audit::AuditStore,
     operator::OperatorStore,
+    share::ShareStore,
     store::{PrincipalStore, SessionStore, SystemStore},
 };
 use podling_session::{
@@ -24,7 +25,14 @@ pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// One fresh store of some kind. Dropping it removes what it is made of.
 pub(crate) trait World: Send + Sync {
-    type Store: SessionStore + SystemStore + PrincipalStore + QuotaStore + AuditStore + OperatorStore + 'static;
+    type Store: SessionStore
+        + SystemStore
+        + PrincipalStore
+        + QuotaStore
+        + ShareStore
+        + AuditStore
+        + OperatorStore
+        + 'static;
 
     fn store(&self) -> &Arc<Self::Store>;
 

@@ -13,6 +13,7 @@ use podling_session::{
     capability::{Grant, GrantKey},
     id::{AttachNonce, Uid, ViewerId},
     log::Body,
+    share::Who,
     size::WindowSize,
     token::Scope,
 };
@@ -88,6 +89,7 @@ impl Stand {
             generation: 0,
             issued_at: now,
             scope: Scope::ReadWrite,
+            who: Who::default(),
         };
         let viewer = Arc::new(self.registry.admit(&grant, now).await.expect("a place"));
         begin::check(&self.stage, &open, pace)?;
@@ -230,6 +232,7 @@ impl Watcher {
                 assert_eq!(self.told, Some(opened.from));
                 self.opened = Some(opened);
             }
+            Message::Roll(_) => {}
             Message::Output(output) => self.output(output.offset, output.replay, &output.data),
             Message::Snapshot(snapshot) => self.snapshot(&snapshot),
             Message::Skipped(skipped) => {
