@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use url::Url;
 
-use super::{emulator::Emulator, fetch::is_trusted, issuer::Issuer, issuers::Issuers};
+use super::{accounts::Accounts, emulator::Emulator, fetch::is_trusted, issuer::Issuer, issuers::Issuers};
 
 /// The keys of every project's tokens.
 const FIREBASE_KEYS: &str = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com";
@@ -21,6 +21,15 @@ pub struct IdentityArgs {
     /// Where the keys of Firebase's tokens are, as a JSON Web Key Set. Default: Google's own place
     #[arg(long, env = "PODLING_FIREBASE_KEYS_URL", value_name = "URL", value_parser = trusted_url)]
     pub firebase_keys_url: Option<Url>,
+
+    /// The web API key of the Firebase project: with it Google is asked, at most every 30 s for each user, whether the user
+    /// was disabled or its tokens were revoked. Default: a token is good until it expires
+    #[arg(long, env = "PODLING_FIREBASE_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub firebase_api_key: Option<String>,
+
+    /// Where that is asked. Default: Google's own place
+    #[arg(long, env = "PODLING_FIREBASE_ACCOUNTS_URL", value_name = "URL", value_parser = trusted_url)]
+    pub firebase_accounts_url: Option<Url>,
 
     /// The Firebase Auth emulator, whose tokens are signed by nobody: only with a project that begins with `demo-`, and
     /// only to develop. Default: none
@@ -60,13 +69,15 @@ impl IdentityArgs {
     /// # Errors
     /// When what was chosen contradicts itself.
     pub fn issuers(&self) -> anyhow::Result<Issuers> {
-        let IdentityArgs { firebase_project, firebase_keys_url, firebase_emulator, oidc, operator } = self;
+        let IdentityArgs { firebase_project, firebase_keys_url, firebase_emulator, oidc, operator, .. } = self;
         let mut issuers = Issuers { operators: operator.clone(), ..Issuers::default() };
         match (firebase_project, firebase_emulator) {
             (Some(project), Some(host)) => issuers.emulator = Some(Emulator::of(project, host)?),
             (Some(project), None) => {
                 let keys = firebase_keys_url.clone().unwrap_or(FIREBASE_KEYS.parse().context("a URL of our own")?);
-                issuers.signed.push(Issuer::firebase(project, keys).context("Firebase has no client")?);
+                issuers
+                    .signed
+                    .push(Issuer::firebase(project, keys, self.accounts()?).context("Firebase has no client")?);
             }
             (None, _) => {}
         }
@@ -83,6 +94,14 @@ impl IdentityArgs {
             ensure!(known, "--operator names {}, which is no issuer of signed tokens here", rule.issuer);
         }
         Ok(issuers)
+    }
+}
+
+impl IdentityArgs {
+    fn accounts(&self) -> anyhow::Result<Option<Accounts>> {
+        let place = self.firebase_accounts_url.as_ref();
+        let made = self.firebase_api_key.as_ref().map(|key| Accounts::of(place, key));
+        made.transpose().context("Identity Toolkit has no client")
     }
 }
 
@@ -150,6 +169,8 @@ mod tests {
         let args = |project: &str, emulator: Option<&str>, oidc: &[&str], operator: Option<&str>| IdentityArgs {
             firebase_project: Some(project.to_owned()),
             firebase_keys_url: None,
+            firebase_api_key: None,
+            firebase_accounts_url: None,
             firebase_emulator: emulator.map(str::to_owned),
             oidc: oidc.iter().map(|text| text.parse().expect("an issuer")).collect(),
             operator: operator.map(|text| text.parse().expect("a rule")),

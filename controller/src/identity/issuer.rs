@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{
     Refused,
+    accounts::Accounts,
     claims::Claims,
     key_set::{KeySet, Place},
     rules::{self, Kind, Wrong},
@@ -18,14 +19,16 @@ pub(super) struct Issuer {
     audience: String,
     kind: Kind,
     pub(super) keys: KeySet,
+    /// Where it is asked whether a token was revoked, if anywhere.
+    accounts: Option<Accounts>,
 }
 
 impl Issuer {
     /// # Errors
     /// When there is no client for its keys.
-    pub(super) fn firebase(project: &str, keys: Url) -> Result<Issuer, reqwest::Error> {
+    pub(super) fn firebase(project: &str, keys: Url, accounts: Option<Accounts>) -> Result<Issuer, reqwest::Error> {
         let (name, audience) = (firebase_name(project), project.to_owned());
-        Ok(Issuer { name, audience, kind: Kind::Firebase, keys: KeySet::at(Place::At(keys))? })
+        Ok(Issuer { name, audience, kind: Kind::Firebase, keys: KeySet::at(Place::At(keys))?, accounts })
     }
 
     /// # Errors
@@ -33,7 +36,7 @@ impl Issuer {
     pub(super) fn oidc(name: &str, document: Url, audience: &str) -> Result<Issuer, reqwest::Error> {
         let place = Place::Discovered { document, issuer: name.to_owned() };
         let (name, audience) = (name.to_owned(), audience.to_owned());
-        Ok(Issuer { name, audience, kind: Kind::Oidc, keys: KeySet::at(place)? })
+        Ok(Issuer { name, audience, kind: Kind::Oidc, keys: KeySet::at(place)?, accounts: None })
     }
 
     /// Whom the token names.
@@ -50,7 +53,11 @@ impl Issuer {
             return Err(Wrong::Signature.into());
         }
         rules::check(&token.claims, self.kind, &self.audience, now)?;
-        Ok((rules::principal(&token.claims, &self.name)?, token.claims.clone()))
+        let principal = rules::principal(&token.claims, &self.name)?;
+        if let Some(accounts) = &self.accounts {
+            accounts.check(token.text, &token.claims).await?;
+        }
+        Ok((principal, token.claims.clone()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is calling: an ID token, an API key, or the owner of this machine. Session tokens, resume tokens and grants are capabilities
 //! and identify nobody, so here they are like any other wrong key.
 
+mod accounts;
 mod api_key;
 pub mod args;
 mod bootstrap;

@@ -25,6 +25,8 @@ pub enum Wrong {
     Audience,
     #[error("it has expired")]
     Expired,
+    #[error("it was revoked, or its account is disabled")]
+    Revoked,
     #[error("it is from the future")]
     Future,
     #[error("{0} is missing or not what it must be")]

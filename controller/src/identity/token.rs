@@ -7,6 +7,7 @@ pub(super) const MAX_BYTES: usize = 16 * 1024;
 
 /// A JWT in its compact form (RFC 7519, section 3).
 pub(super) struct Parts<'a> {
+    pub(super) text: &'a str,
     pub(super) header: Claims,
     pub(super) claims: Claims,
     /// What the signature is over.
@@ -21,7 +22,7 @@ impl<'a> Parts<'a> {
         }
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, claims) = signed.split_once('.')?;
-        Some(Parts { header: Claims::decode(header)?, claims: Claims::decode(claims)?, signed, signature })
+        Some(Parts { text, header: Claims::decode(header)?, claims: Claims::decode(claims)?, signed, signature })
     }
 }
 

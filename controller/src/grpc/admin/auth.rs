@@ -58,6 +58,7 @@ async fn operator(core: &Core, headers: &HeaderMap, remote: Option<&Remote>) -> 
         Ok(principal) => Err(Refused::NotOperator(principal)),
         Err(identity::Refused::Missing) => holder(remote).ok_or(Refused::Unknown("missing-key")),
         Err(identity::Refused::Store(error)) => Err(Refused::Store(error)),
+        Err(error @ identity::Refused::Unavailable) => Err(Refused::Store(StoreError::Unavailable(Box::new(error)))),
         Err(_) => Err(Refused::Unknown("invalid-key")),
     }
 }

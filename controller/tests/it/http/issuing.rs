@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    routing::{get, post},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::StatusCode;
 use hyper_util::service::TowerToHyperService;
@@ -80,6 +84,8 @@ struct Shown {
     keys: Mutex<Vec<Value>>,
     down: AtomicBool,
     fetches: AtomicUsize,
+    /// What is told of the one user of a project.
+    user: Mutex<Value>,
 }
 
 impl Issuer {
@@ -91,6 +97,7 @@ impl Issuer {
         shown.url.set(url.clone()).expect("the first");
         let router = Router::new()
             .route("/keys", get(key_set))
+            .route("/v1/accounts:lookup", post(lookup))
             .route("/.well-known/openid-configuration", get(discovery))
             .with_state(shown.clone());
         let (stop, mut servers) = (CancellationToken::new(), JoinSet::new());
@@ -106,6 +113,10 @@ impl Issuer {
         self.shown.down.store(down, Ordering::Relaxed);
     }
 
+    pub(crate) fn tell_of_user(&self, user: Value) {
+        *self.shown.user.lock().expect("no test panics with it") = user;
+    }
+
     pub(crate) fn fetches(&self) -> usize {
         self.shown.fetches.load(Ordering::Relaxed)
     }
@@ -118,6 +129,23 @@ async fn key_set(State(shown): State<Arc<Shown>>) -> Result<Json<Value>, StatusC
         return Err(StatusCode::BAD_GATEWAY);
     }
     Ok(Json(json!({ "keys": *shown.keys.lock().expect("no test panics with it") })))
+}
+
+/// As Identity Toolkit answers, whose requests are strict.
+async fn lookup(
+    State(shown): State<Arc<Shown>>,
+    Query(query): Query<Vec<(String, String)>>,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    assert_eq!(query, [("key".to_owned(), "web-key".to_owned())]);
+    assert!(body["idToken"].is_string() && body.as_object().is_some_and(|fields| fields.len() == 1));
+    if shown.down.load(Ordering::Relaxed) {
+        return (StatusCode::BAD_GATEWAY, Json(Value::Null));
+    }
+    match shown.user.lock().expect("no test panics with it").clone() {
+        Value::String(message) => (StatusCode::BAD_REQUEST, Json(json!({ "error": { "message": message } }))),
+        user => (StatusCode::OK, Json(json!({ "kind": "identitytoolkit#GetAccountInfoResponse", "users": [user] }))),
+    }
 }
 
 async fn discovery(State(shown): State<Arc<Shown>>) -> Json<Value> {

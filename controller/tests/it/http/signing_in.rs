@@ -256,3 +256,31 @@ async fn of_100_tokens_at_once_one_fetches_the_keys_and_made_up_ones_cause_one_a
     let seconds = usize::try_from(began.elapsed().as_secs()).expect("few");
     assert!(issuer.fetches() <= 2 + seconds, "{} fetches", issuer.fetches());
 }
+
+#[tokio::test]
+async fn a_token_that_was_revoked_or_is_of_a_disabled_account_is_refused_where_that_is_asked() {
+    let issuer = Issuer::start(&[&keys()[0]]).await;
+    let place = format!("{}/v1/accounts:lookup", issuer.url).parse().ok();
+    let key = Some("web-key".to_owned());
+    let app = trusting(IdentityArgs { firebase_api_key: key, firebase_accounts_url: place, ..project(&issuer) }).await;
+    let token = |sub: &str| keys()[0].sign(&firebase(sub));
+    let user = |sub: &str, since: i64, disabled: bool| json!({ "localId": sub, "validSince": since.to_string(), "disabled": disabled });
+    let ask_of = async |sub: &str, told: Value| {
+        issuer.tell_of_user(told);
+        ask(&app, &token(sub)).await
+    };
+    let refused = (401, "invalid-token".to_owned());
+    let unavailable = (503, "unavailable".to_owned());
+    assert_eq!(ask_of("ann", user("ann", now() - 60, false)).await.0, 200);
+    assert_eq!(ask_of("ann", user("ann", now(), true)).await.0, 200, "what is known is kept for half a minute");
+    assert_eq!(ask_of("bob", user("bob", now() + 1, false)).await, refused);
+    assert_eq!(ask_of("carol", user("carol", 0, true)).await, refused);
+    assert_eq!(ask_of("dan", user("another", 0, false)).await, refused);
+    for message in ["USER_NOT_FOUND", "TOKEN_EXPIRED", "INVALID_ID_TOKEN : revoked"] {
+        assert_eq!(ask_of("eve", json!(message)).await, refused, "{message}");
+    }
+    assert_eq!(ask_of("eve", json!("API key not valid. Please pass a valid API key.")).await, unavailable);
+    assert_eq!(ask_of("eve", user("eve", 0, false)).await.0, 200);
+    issuer.go_down(true);
+    assert_eq!(ask(&app, &token("frank")).await, unavailable);
+}
