@@ -46,13 +46,16 @@ use crate::{
     quotas::Quotas,
     reaper,
     seal::Seal,
-    sign::{KeyRing, rotation},
+    sign::{KeyRing, KmsRing, rotation},
     store::Store,
     work,
 };
 
 /// How long the tasks may take to end once they were told to; work under way is the longest.
 const CLOSE: Duration = Duration::from_secs(15);
+
+/// How long the first look at Cloud KMS may take, or the making of the first key there.
+const KMS: Duration = Duration::from_secs(60);
 
 /// What a controller is started with.
 pub struct Config {
@@ -267,7 +270,12 @@ async fn prepare(
 
 async fn signer(data: &DataDir, args: &ControllerArgs) -> anyhow::Result<Arc<dyn Signer>> {
     let schedule = args.signing.schedule(args.access.token_life);
-    let ring = KeyRing::open(data.signing_keys(), schedule).await.map_err(anyhow::Error::from_boxed)?;
+    let Some(key) = args.signing.kms_key.clone() else {
+        let ring = KeyRing::open(data.signing_keys(), schedule).await.map_err(anyhow::Error::from_boxed)?;
+        return Ok(Arc::new(ring));
+    };
+    let ring = KmsRing::at_google(key, args.signing.kms_endpoint.clone(), schedule);
+    let ring = timeout(KMS, ring).await.context("Cloud KMS does not answer")?.map_err(anyhow::Error::from_boxed)?;
     Ok(Arc::new(ring))
 }
 

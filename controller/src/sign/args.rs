@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use humantime::parse_duration;
+use url::Url;
 
-use super::schedule::Schedule;
+use super::{kms::KeyName, schedule::Schedule};
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Signing keys")]
@@ -18,6 +19,15 @@ pub struct SigningArgs {
     /// How long a new key is published before it signs, 2s to 1d: whoever checks tokens fetches the keys three times in it
     #[arg(long, env = "PODLING_KEY_LEAD", value_name = "DURATION", default_value = "5m", value_parser = lead)]
     pub key_lead: Duration,
+
+    /// Sign with this key of Cloud KMS in place of files, `projects/…/locations/…/keyRings/…/cryptoKeys/…`, by the
+    /// machine's own credentials for Google Cloud. Default: keys in the data directory
+    #[arg(long, env = "PODLING_KMS_KEY", value_name = "NAME")]
+    pub kms_key: Option<KeyName>,
+
+    /// Where Cloud KMS is
+    #[arg(long, env = "PODLING_KMS_ENDPOINT", value_name = "URL", default_value = "https://cloudkms.googleapis.com")]
+    pub kms_endpoint: Url,
 }
 
 impl SigningArgs {

@@ -105,6 +105,9 @@ impl<K: Keeper> Ring<K> {
         let mut keys = self.keeper.list(&known.keys).await?;
         let forgotten = self.schedule.forgotten(&made(&keys), Timestamp::now());
         for key in keys.drain(..forgotten) {
+            if !known.keys.iter().any(|known| known.kid() == key.kid()) {
+                continue; // It was forgotten at an earlier look.
+            }
             info!(kid = key.kid(), "signing key {} is forgotten: its last token has died", key.kid());
             if let Err(error) = self.keeper.forget(&key).await {
                 warn!(error = &*error, kid = key.kid(), "a signing key that nobody needs could not be removed");
