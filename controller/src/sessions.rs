@@ -2,7 +2,7 @@
 //!
 //! Nothing here waits for a runner. A create writes a row; everything after that row is driven from the store.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use podling_session::{
@@ -92,7 +92,11 @@ pub struct Answered {
 /// token before the row, so that a signer that is down leaves nothing behind.
 pub async fn create(core: &Core, owner: &Owner, request: Request) -> Answered {
     let mut allowance = None;
+    let began = Instant::now();
     let outcome = try_create(core, owner, request, &mut allowance).await;
+    if outcome.is_ok() {
+        metrics::histogram!("podling_create_seconds").record(began.elapsed());
+    }
     Answered { allowance, outcome }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use podling_daemon::problem::Problem;
+use podling_daemon::{problem::Problem, request::Context};
 use podling_session::{id::Uid, refusal::Refusal};
 use tracing::debug;
 
@@ -84,7 +84,9 @@ async fn upgrade<B>(gateway: &Arc<Inner>, uid: Option<Uid>, mut request: Request
     match decide(gateway, uid, &offer, query).await {
         Ok((ask, admission)) => {
             let (uid, viewer) = (ask.uid, bridge::run(Arc::clone(gateway), upgraded, ask, admission));
-            gateway.shards.spawn(&gateway.sockets, uid, viewer);
+            // Runner and controller are told of the viewer's request as long as it lasts.
+            let context = Context::current().unwrap_or_else(|| Context::read(request.headers(), None));
+            gateway.shards.spawn(&gateway.sockets, uid, context.scope(viewer));
         }
         Err(refused) => {
             debug!(refusal = refused.refusal.problem_type(), "an attach was refused");

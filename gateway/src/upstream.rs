@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
+use podling_daemon::request;
 use podling_proto::{
     channel::InvalidAddress,
     control::{Admitted, AtRunner, admit_response},
@@ -25,7 +26,7 @@ use podling_proto::{
 };
 use podling_session::refusal::{Refusal, close};
 use tokio::time::{Instant, sleep, timeout};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Request, Status, Streaming, transport::Channel};
 use tracing::{info, warn};
 
 use crate::{
@@ -240,7 +241,9 @@ impl Upstream {
             Place::Runner { grant, connection } => {
                 let (requests, opening) = self.inbox.requests(self.open_message(grant));
                 let mut client = terminal(Channel::clone(&connection));
-                (client.attach(requests).await?, opening, Some(connection))
+                let mut call = Request::new(requests);
+                request::carry(call.metadata_mut());
+                (client.attach(call).await?, opening, Some(connection))
             }
             Place::Stored { grant } => {
                 let (requests, opening) = self.inbox.requests(self.open_message(grant));

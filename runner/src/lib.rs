@@ -47,6 +47,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tracing::{error, info};
 
 use activity::Activity;
@@ -225,7 +226,7 @@ impl Runner {
         let service = TerminalServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut server = grpc::server(STREAM_WINDOW, CONNECTION_WINDOW).max_concurrent_streams(MAX_STREAMS);
         let direct = DirectServer::new(self.door.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let router = server.add_service(service).add_service(direct);
+        let router = server.add_routes(grpc::in_context(Routes::new(service).add_service(direct)));
         let (orders, stop) = (Arc::clone(&self.orders), self.stop.clone());
         self.server.spawn(async move {
             if let Err(error) = listener.serve(router, stop).await {

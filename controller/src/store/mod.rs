@@ -32,7 +32,7 @@ mod tx;
 mod value;
 mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use podling_session::store::StoreError;
 use tokio::sync::Notify;
@@ -103,10 +103,13 @@ impl Store {
         kind: Kind,
         work: impl AsyncFn(&Tx<'_>) -> Result<T, Error> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        match &self.engine {
+        let began = Instant::now();
+        let outcome = match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.run(kind, work).await,
             Engine::Postgres(postgres) => postgres.run(kind, work).await,
-        }
+        };
+        metrics::histogram!("podling_store_seconds", "kind" => kind.name()).record(began.elapsed());
+        outcome
     }
 }
 

@@ -30,6 +30,18 @@ pub(super) enum Kind {
     Chore,
 }
 
+impl Kind {
+    /// What metrics call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Look => "look",
+            Kind::Hint => "hint",
+            Kind::Promise => "promise",
+            Kind::Chore => "chore",
+        }
+    }
+}
+
 /// Where a transaction is open.
 #[derive(Clone, Copy)]
 pub(super) enum Connection<'c> {

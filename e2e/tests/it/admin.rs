@@ -12,6 +12,7 @@ use podling_session::id::AttachNonce;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::{process::Command, time::timeout};
+use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -150,4 +151,24 @@ async fn a_gateway_that_is_told_to_drain_hands_its_viewers_over_and_ends() {
     let mut again = Viewer::resume(&podling.url, &session.uid, &token, viewer.offset).await;
     again.type_in("hello\n").await;
     again.sees("got hello").await;
+}
+
+#[tokio::test]
+async fn an_attach_is_in_the_audit_under_the_viewers_own_request_id() {
+    let podling = Podling::start().await;
+    let session = podling.run("sleep 600").await;
+    let url = format!("{}/ws/{}", podling.url.replace("http", "ws"), session.uid);
+    let mut request = url.into_client_request().expect("a request");
+    let offered = format!("bearer, {}", session.token);
+    request.headers_mut().insert("sec-websocket-protocol", offered.parse().expect("a value"));
+    request.headers_mut().insert("x-request-id", "viewers-own".parse().expect("a value"));
+    let (_socket, response) = connect_async(request).await.expect("it opens");
+    assert_eq!(response.headers()["x-request-id"], "viewers-own");
+    let attach = until("the attach is in the audit", PATIENCE, async || {
+        let found = admin(&podling, &["audit", "--action", "session.attach", "--session", &session.uid]).await;
+        if found.len() == 1 { Ok(found[0].clone()) } else { Err(found) }
+    })
+    .await;
+    assert_eq!((&attach["request_id"], &attach["address"]), (&json!("viewers-own"), &json!("127.0.0.1")));
+    assert_eq!((&attach["source"], &attach["subject"]), (&json!("session-token"), &json!("owner")));
 }

@@ -47,7 +47,12 @@ async fn the_sixth_create_within_a_minute_is_refused_and_only_good_ones_count() 
     assert!(problem["error"].is_string());
     assert_eq!(app.count().await, 5);
     let metrics = send(app.request(Method::GET, "/metrics")).await.text().await.expect("text");
-    for name in ["podling_rate_limit_hits_total{limit=\"create\"}", "podling_sessions_created_total"] {
+    for name in [
+        "podling_rate_limit_hits_total{limit=\"create\"}",
+        "podling_sessions_created_total",
+        "podling_create_seconds",
+        "podling_store_seconds{kind=\"look\"",
+    ] {
         assert!(metrics.contains(name), "{name} is not in {metrics}");
     }
 }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use podling_controller::store::{Clock, Store, sqlite};
-use podling_session::store::{Created, StoreError, Work};
+use podling_session::{
+    audit::{Action, Entry},
+    store::{Created, StoreError, Work},
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tokio::{task::JoinSet, time::Instant};
@@ -212,4 +215,13 @@ async fn a_place_that_cannot_be_written_is_unavailable() {
     assert!(matches!(opening(folder.path()).await, StoreError::Unavailable(_)));
     // Read-only even for root, who may run this.
     assert!(matches!(opening(Path::new("/proc/self/cmdline")).await, StoreError::Unavailable(_)));
+}
+
+#[tokio::test]
+async fn no_entry_of_the_audit_can_be_changed() {
+    let world = fresh().await;
+    world.store().append(&[(Duration::ZERO, Entry::done(Action::KeyCreate))]).await.expect("the store answers");
+    let other = Connection::open(world.path()).expect("the file is there");
+    let refused = other.execute("UPDATE audit SET detail = 'x'", []).expect_err("it is append-only");
+    assert!(refused.to_string().contains("append-only"), "{refused}");
 }

@@ -72,3 +72,11 @@ async fn fresh() -> Postgres {
 }
 
 super::contract!(fresh);
+
+#[tokio::test]
+async fn no_entry_of_the_audit_can_be_changed() {
+    let world = fresh().await;
+    let change = "DO $$ BEGIN UPDATE audit SET detail = 'x'; RAISE 'it was changed'; EXCEPTION WHEN raise_exception THEN \
+        IF SQLERRM NOT LIKE '%append-only%' THEN RAISE; END IF; END $$";
+    Server::shared().execute(&world.database, change).await;
+}
