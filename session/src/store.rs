@@ -101,6 +101,7 @@ pub enum Created {
 
 /// What became of other deadlines.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart where it is returned")]
 pub enum Extended {
     /// The session as it is now.
     Changed(Session),

@@ -191,15 +191,8 @@ fn a_huge_or_odd_token_is_refused_unread() {
 
 fn capabilities() -> (SessionKey, Grant, Resume) {
     let (session, viewer, nonce, scope) = (*SESSION, ViewerId::new(), AttachNonce::random(), Scope::ReadWrite);
-    let grant = Grant {
-        session,
-        viewer,
-        nonce: nonce.clone(),
-        generation: 1,
-        issued_at: Timestamp::UNIX_EPOCH,
-        scope,
-        who: Who::default(),
-    };
+    let grant =
+        Grant { session, viewer, nonce, generation: 1, issued_at: Timestamp::UNIX_EPOCH, scope, who: Who::default() };
     (SessionKey::random(), grant, Resume { session, viewer, nonce, generation: 1, scope, who: Who::default() })
 }
 
