@@ -1,6 +1,7 @@
 """Walks podling.admin.v1 as a client that knows nothing of it but what reflection tells.
 
-Arguments: the address, the file of its certificate, a file with an operator's key, and the uid of a session.
+Arguments: the address, the file of its certificate, a file with an operator's key, the uid of a session, and credentials
+of other kinds, none of which may open anything here.
 """
 
 import sys
@@ -12,7 +13,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 SERVICE = "podling.admin.v1.Admin"
 
 
-def main(address, certificate_file, key_file, uid):
+def main(address, certificate_file, key_file, uid, *wrong):
     with open(certificate_file, "rb") as file:
         credentials = grpc.ssl_channel_credentials(file.read())
     with open(key_file, encoding="ascii") as file:
@@ -20,7 +21,7 @@ def main(address, certificate_file, key_file, uid):
     # An address is no name that TLS may ask for.
     options = [("grpc.ssl_target_name_override", "localhost")]
     with grpc.secure_channel(address, credentials, options) as channel:
-        walk(Walker(channel), operator, uid)
+        walk(Walker(channel), operator, uid, wrong)
 
 
 class Walker:
@@ -55,7 +56,7 @@ class Walker:
         return None
 
 
-def walk(walker, operator, uid):
+def walk(walker, operator, uid, wrong):
     assert SERVICE in walker.known.get_services(), walker.known.get_services()
     health = walker.channel.unary_unary("/grpc.health.v1.Health/Check", lambda name: name, lambda answer: answer)
     assert health(b"", timeout=30) == b"\x08\x01", "it does not serve"
@@ -67,7 +68,8 @@ def walk(walker, operator, uid):
     assert len(methods) >= 16, methods
     for method in methods:
         assert walker.refused(method) == grpc.StatusCode.UNAUTHENTICATED, method
-        assert walker.refused(method, "podling_0_0") == grpc.StatusCode.UNAUTHENTICATED, method
+        for key in ("podling_0_0", *wrong):
+            assert walker.refused(method, key) == grpc.StatusCode.UNAUTHENTICATED, method
         for key in (made.secret, own.secret):
             assert walker.refused(method, key) == grpc.StatusCode.PERMISSION_DENIED, method
 

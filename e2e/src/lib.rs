@@ -10,6 +10,7 @@ pub mod internet;
 pub mod launches;
 pub mod live;
 pub mod messages;
+pub mod operator;
 pub mod podling;
 pub mod process;
 pub mod proxy;

@@ -1,9 +1,10 @@
 //! What operators do, as `podling admin` and as gRPC clients of other languages that know the service by reflection alone.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{path::Path, time::Duration};
 
 use podling_e2e::{
     form::Form,
+    operator::ran,
     podling::{Podling, Session, binary},
     viewer::Viewer,
     wait::until,
@@ -16,6 +17,9 @@ use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// `{"alg":"none"}`, such as the emulator of Firebase makes.
+const UNSIGNED: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJvbmUiLCJhdWQiOiJkZW1vLXgifQ.";
+
 /// Where a controller of this Podling serves operators, and the file of its certificate.
 fn service(podling: &Podling) -> (String, std::path::PathBuf) {
     let entry = std::fs::read_dir(podling.data_dir().join("admin")).expect("it is told").next();
@@ -26,26 +30,12 @@ fn service(podling: &Podling) -> (String, std::path::PathBuf) {
     (told["address"].as_str().expect("an address").trim_start_matches("https://").to_owned(), certificate)
 }
 
-async fn ran(mut command: Command) -> String {
-    command.stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output()).await.expect("in time").expect("it can be started");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said
-}
-
-/// What `podling admin` answers, a JSON value a line.
-async fn admin(podling: &Podling, words: &[&str]) -> Vec<Value> {
-    let mut command = Command::new(binary());
-    command.arg("admin").args(words).arg("--json").arg("--data-dir").arg(podling.data_dir());
-    ran(command).await.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-}
-
 async fn walk(podling: &Podling, session: &Session, program: &Path, script: &str) {
     let (address, certificate) = service(podling);
     let mut command = Command::new(program);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).arg(address).arg(certificate);
-    command.arg(podling.data_dir().join("operator.key")).arg(&session.uid).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(podling.data_dir().join("operator.key")).arg(&session.uid).args([&session.token, UNSIGNED]);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
     assert!(ran(command).await.contains("walked"));
 }
 
@@ -55,7 +45,7 @@ async fn clients_of_two_other_languages_walk_the_admin_api_by_reflection() {
     let session = podling.create(json!({ "command": "sleep 600", "labels": { "walk": "yes" } })).await;
     podling.reaches(&session.uid, "running").await;
     let recorded = async || {
-        let found = admin(&podling, &["audit", "--action", "session.create"]).await;
+        let found = podling.admin(&["audit", "--action", "session.create"]).await;
         if found.is_empty() { Err(found) } else { Ok(()) }
     };
     until("the create is in the audit", PATIENCE, recorded).await;
@@ -67,26 +57,26 @@ async fn clients_of_two_other_languages_walk_the_admin_api_by_reflection() {
 #[tokio::test]
 async fn an_operator_sees_and_ends_everybodys_sessions_and_every_step_is_in_the_audit() {
     let podling = Podling::start().await;
-    let made = &admin(&podling, &["keys", "create", "test:claim:acme", "--subject", "ann"]).await[0];
+    let made = &podling.admin(&["keys", "create", "test:claim:acme", "--subject", "ann"]).await[0];
     let key = made["secret"].as_str().expect("it is told once").to_owned();
     let as_ann = |request: reqwest::RequestBuilder| request.bearer_auth(&key).header("x-request-id", "anns-own");
     let created = as_ann(podling.http.post(format!("{}/api/sessions", podling.url)));
     let session: Value =
         created.json(&json!({ "command": "sleep 600" })).send().await.expect("an answer").json().await.expect("JSON");
     let uid = session["uid"].as_str().expect("a session").to_owned();
-    let listed = admin(&podling, &["sessions", "--tenant", "test:claim:acme"]).await;
+    let listed = podling.admin(&["sessions", "--tenant", "test:claim:acme"]).await;
     assert_eq!((listed.len(), &listed[0]["uid"], &listed[0]["subject"]), (1, &json!(uid), &json!("ann")));
-    let killed = &admin(&podling, &["kill", &uid, "--reason", "Too loud."]).await[0];
+    let killed = &podling.admin(&["kill", &uid, "--reason", "Too loud."]).await[0];
     assert_eq!((&killed["end_reason"], &killed["detail"]), (&json!("admin"), &json!("Too loud.")));
     let seen = as_ann(podling.http.get(format!("{}/api/sessions/{uid}", podling.url))).send().await.expect("an answer");
     assert_eq!(seen.json::<Value>().await.expect("JSON")["end_reason"], "admin");
     let id = made["key"]["id"].as_str().expect("an id");
-    admin(&podling, &["keys", "revoke", id]).await;
+    podling.admin(&["keys", "revoke", id]).await;
     let refused = as_ann(podling.http.get(format!("{}/api/sessions", podling.url))).send().await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
 
     let told = until("the audit tells all of it", 2 * PATIENCE, async || {
-        let told = admin(&podling, &["audit"]).await;
+        let told = podling.admin(&["audit"]).await;
         let done = |action: &str| told.iter().any(|record| record["action"] == action);
         match ["key.create", "session.create", "session.kill", "key.revoke", "auth.refuse"]
             .iter()
@@ -110,7 +100,7 @@ async fn an_operator_sees_and_ends_everybodys_sessions_and_every_step_is_in_the_
 #[tokio::test]
 async fn whoever_is_no_operator_is_told_what_to_do() {
     let podling = Podling::start().await;
-    let made = &admin(&podling, &["keys", "create", "test:claim:acme"]).await[0];
+    let made = &podling.admin(&["keys", "create", "test:claim:acme"]).await[0];
     for (key, words) in [(made["secret"].as_str().expect("told once"), "for operators"), ("podling_0_0", "credential")]
     {
         let mut command = Command::new(binary());
@@ -120,7 +110,7 @@ async fn whoever_is_no_operator_is_told_what_to_do() {
         assert_eq!(output.status.code(), Some(125));
         assert!(said.contains(words) && said.contains("PODLING_API_KEY"), "{said}");
     }
-    let stats = admin(&podling, &["stats"]).await;
+    let stats = podling.admin(&["stats"]).await;
     assert_eq!(stats[0]["gateways"], 1);
 }
 
@@ -128,7 +118,7 @@ async fn whoever_is_no_operator_is_told_what_to_do() {
 async fn a_gateway_that_is_told_to_drain_hands_its_viewers_over_and_ends() {
     let podling = Podling::start_in(Form::Replicated, &[]).await;
     let gateways = until("both gateways report", PATIENCE, async || {
-        let gateways = admin(&podling, &["gateways"]).await;
+        let gateways = podling.admin(&["gateways"]).await;
         if gateways.len() == 2 { Ok(gateways) } else { Err(gateways) }
     })
     .await;
@@ -137,10 +127,10 @@ async fn a_gateway_that_is_told_to_drain_hands_its_viewers_over_and_ends() {
     viewer.sees("ready").await;
     for gateway in &gateways {
         let id = gateway["id"].as_str().expect("an id");
-        let told = &admin(&podling, &["drain", id]).await[0];
+        let told = &podling.admin(&["drain", id]).await[0];
         assert!(told["drain_ordered_at"].is_string(), "{told}");
         let gone = async || {
-            let now = admin(&podling, &["gateways"]).await;
+            let now = podling.admin(&["gateways"]).await;
             let left: Vec<_> = now.iter().filter(|gateway| gateway["id"] == id).cloned().collect();
             if left.is_empty() && now.len() == 2 { Ok(()) } else { Err(now) }
         };

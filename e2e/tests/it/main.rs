@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod attacks;
+mod authorization;
 mod chaos;
 mod claude;
 mod client;
