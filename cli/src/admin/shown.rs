@@ -33,9 +33,9 @@ impl Output {
 
     /// Messages, with these of their fields as columns.
     pub(super) fn many<M: Message>(&self, name: &str, messages: &[M], columns: &[&str]) -> Result<(), AdminError> {
-        let values = messages.iter().map(|message| value(name, message));
+        let mut values = messages.iter().map(|message| value(name, message));
         if self.json {
-            return values.map(|value| say(&value.to_string())).collect();
+            return values.try_for_each(|value| say(&value.to_string()));
         }
         let head = columns.iter().map(|column| column.to_uppercase()).collect();
         let row = |value: Value| columns.iter().map(|column| cell(&value[*column])).collect();

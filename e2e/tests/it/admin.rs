@@ -155,7 +155,7 @@ async fn an_attach_is_in_the_audit_under_the_viewers_own_request_id() {
     let (_socket, response) = connect_async(request).await.expect("it opens");
     assert_eq!(response.headers()["x-request-id"], "viewers-own");
     let attach = until("the attach is in the audit", PATIENCE, async || {
-        let found = admin(&podling, &["audit", "--action", "session.attach", "--session", &session.uid]).await;
+        let found = podling.admin(&["audit", "--action", "session.attach", "--session", &session.uid]).await;
         if found.len() == 1 { Ok(found[0].clone()) } else { Err(found) }
     })
     .await;

@@ -15,7 +15,8 @@ const TENANT: &str = "acme:claim:one";
 const OTHER_TENANT: &str = "other:claim:one";
 const UPLOAD: &str = "application/offset+octet-stream";
 /// What strangers may read.
-const OPEN: [&str; 5] = ["/.well-known/jwks.json", "/api/openapi.json", "/healthz", "/readyz", "/servez"];
+const OPEN: [&str; 6] =
+    ["/.well-known/jwks.json", "/api/openapi.json", "/api/shares/redeem", "/healthz", "/readyz", "/servez"];
 /// A route, as the description has it.
 #[derive(Debug)]
 struct Operation {
@@ -68,9 +69,11 @@ impl World {
         let session = Session::from(made.json::<Value>().await.expect("a session"));
         let bundle = "ab".repeat(32);
         let key = owner.split('_').nth(1).expect("podling_<id>_<secret>").to_owned();
-        let parameters = [("{id}", session.uid.clone()), ("{key}", key), ("{sha256}", bundle)].into();
-        let world = World { podling, session, parameters, owner };
-        let bundle = world.parameters["{sha256}"].clone();
+        let parameters = [("{id}", session.uid.clone()), ("{key}", key), ("{sha256}", bundle.clone())].into();
+        let mut world = World { podling, session, parameters, owner };
+        let shares = format!("/api/sessions/{}/shares", world.session.uid);
+        let (_, share) = world.ask(&shares, Method::POST, Some(json!({}))).await;
+        world.parameters.insert("{share}", share["id"].as_str().unwrap_or_else(|| panic!("{share}")).to_owned());
         let (status, _) = world.ask("/api/bundles", Method::POST, Some(json!({ "sha256": bundle, "bytes": 4 }))).await;
         assert!(status.is_success());
         let url = format!("{}/api/bundles/{bundle}", world.podling.url);
@@ -117,6 +120,7 @@ impl World {
             "extendSession" => json!({ "deadline_seconds": 7200 }),
             "typeInput" => json!({ "text": "TYPED\n" }),
             "announceBundle" => json!({ "sha256": self.parameters["{sha256}"], "bytes": 4 }),
+            "createShare" => json!({ "read_only": false }),
             "createKey" => json!({ "name": "another" }),
             "rotateKey" => json!({ "overlap_seconds": 0 }),
             _ => panic!("what is a body that {operation} takes?"),
@@ -128,6 +132,7 @@ impl World {
         let (_, mut session) = self.ask(&format!("/api/sessions/{}", self.session.uid), Method::GET, None).await;
         let (_, sessions) = self.ask("/api/sessions", Method::GET, None).await;
         let (_, mut keys) = self.ask("/api/keys", Method::GET, None).await;
+        let (_, shares) = self.ask(&format!("/api/sessions/{}/shares", self.session.uid), Method::GET, None).await;
         for volatile in ["idle_expires_at", "expires_at", "viewers"] {
             session.as_object_mut().expect("a session").remove(volatile);
         }
@@ -141,7 +146,7 @@ impl World {
         let bundle = self.podling.http.head(bundle).bearer_auth(&self.owner).send().await.expect("an answer");
         let offset = bundle.headers().get("upload-offset").and_then(|offset| offset.to_str().ok()).map(str::to_owned);
         let count = sessions["sessions"].as_array().map(Vec::len);
-        json!({ "session": session, "sessions": count, "keys": keys, "log": log, "offset": offset })
+        json!({ "session": session, "sessions": count, "shares": shares, "keys": keys, "log": log, "offset": offset })
     }
 }
 
