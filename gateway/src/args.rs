@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use humantime::parse_duration;
-use podling_daemon::redis::RedisArgs;
+use podling_daemon::{client_address::ProxyArgs, redis::RedisArgs};
 use podling_proto::{
     channel::{Address, Route},
     tls::Trust,
@@ -48,6 +48,9 @@ pub struct Args {
     /// Over how long a gateway that is told to end sends its viewers away, so that they do not all come back at once
     #[arg(long, env = "PODLING_DRAIN_SPREAD", value_name = "DURATION", default_value = "10s", value_parser = parse_duration)]
     pub drain_spread: Duration,
+
+    #[command(flatten)]
+    pub proxies: ProxyArgs,
 
     #[command(flatten)]
     pub redis: RedisArgs,

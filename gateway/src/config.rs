@@ -17,6 +17,8 @@ pub struct Config {
     pub guard: Arc<dyn ReplayGuard>,
     pub limits: Limits,
     pub browsers: Browsers,
+    /// Proxies of the operator's own that stand before us.
+    pub trusted_hops: u8,
 }
 
 /// What browsers may do, and are told.

@@ -49,6 +49,7 @@ use ::http::{Request, Response};
 use bytes::Bytes;
 use http_body_util::Full;
 use podling_daemon::{
+    client_address::client_address,
     http::Peer,
     request::{Context, REQUEST_ID},
 };
@@ -105,8 +106,10 @@ impl Gateway {
 
     /// Answers one request. An upgraded connection lives on in a task that [`Gateway::drain`] awaits.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Full<Bytes>> {
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
-        let context = Context::read(request.headers(), peer);
+        let hops = self.0.config.trusted_hops;
+        let peer = request.extensions().get::<Peer>();
+        let address = peer.map(|Peer(peer)| client_address(request.headers(), peer.ip(), hops));
+        let context = Context::read(request.headers(), address);
         let span = context.span(request.method().as_str(), request.uri().path());
         let mut response = context.clone().scope(http::handle(&self.0, request)).instrument(span).await;
         response.headers_mut().insert(REQUEST_ID, context.id_header());

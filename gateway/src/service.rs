@@ -27,7 +27,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 /// When it cannot start.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let route = args.route()?;
-    let Args { listen, parent, service_key_file, issuer, drain_spread, redis, allowed_origins, hsts, .. } = args;
+    let Args { listen, parent, service_key_file, issuer, drain_spread, redis, allowed_origins, hsts, proxies, .. } =
+        args;
     parent.map(process::end_with).transpose()?;
     let (credential, key_file) = ServiceKeys::in_file(&service_key_file).context("the service key cannot be used")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -44,8 +45,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     };
     let limits = Limits { drain_spread, ..Limits::default() };
     let browsers = Browsers { allowed_origins, hsts };
-    let gateway = Gateway::new(Config { controller: route, credential, issuer, guard, limits, browsers })
-        .context("viewers cannot be served")?;
+    let trusted_hops = proxies.trusted_hops;
+    let config = Config { controller: route, credential, issuer, guard, limits, browsers, trusted_hops };
+    let gateway = Gateway::new(config).context("viewers cannot be served")?;
     let (serving, own) = (Serving::default(), gateway.clone());
     let state = serving.clone();
     let service = service_fn(move |request| {

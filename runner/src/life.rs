@@ -18,7 +18,7 @@ use crate::{
     assignment::Assignment,
     attach::{Registry, Stage},
     clone::clone,
-    controller::{Controller, Order, Orders, Phase, report_phases, report_segments},
+    controller::{Controller, Order, Orders, Phase, report_leases, report_phases, report_segments},
     early::{Early, First, Ready, remove},
     fetch::{Giver, fetch},
     install::{Network, install, one_line, plan},
@@ -74,6 +74,8 @@ pub(crate) struct Life {
 struct Clerks {
     writer: JoinSet<()>,
     reporters: JoinSet<()>,
+    /// Ends with the others: whoever has the lease at the end of the session loses it with the terminal.
+    _leases: JoinSet<()>,
     phases: mpsc::Sender<Phase>,
     settled: CancellationToken,
 }
@@ -130,8 +132,10 @@ impl Clerks {
         writer.spawn(write(Arc::clone(log)));
         let (controller, id) = (life.controller.clone(), life.assignment.life);
         reporters.spawn(report_segments(controller.clone(), id, Arc::clone(log), settled.clone()));
-        reporters.spawn(report_phases(controller, id, queue));
-        Clerks { writer, reporters, phases, settled }
+        reporters.spawn(report_phases(controller.clone(), id, queue));
+        let mut leases = JoinSet::new();
+        leases.spawn(report_leases(controller, id, life.registry.leases()));
+        Clerks { writer, reporters, _leases: leases, phases, settled }
     }
 
     /// Stores and reports the end. Nothing is reported to a controller that is gone.

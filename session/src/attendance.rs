@@ -112,6 +112,11 @@ impl Attendance {
         self.holder.and_then(|holder| self.present.get(&holder)).map(|present| present.stream)
     }
 
+    /// Whom the lease was given to, there or away.
+    pub fn lease(&self) -> Option<ViewerId> {
+        self.holder
+    }
+
     /// 0 of who never came.
     pub fn number(&self, viewer: ViewerId) -> u32 {
         self.numbers.get(&viewer).copied().unwrap_or_default()

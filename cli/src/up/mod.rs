@@ -159,7 +159,7 @@ async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let issuer = controller.access.issuer.clone();
-    let browsers = browsers(&controller.access);
+    let (browsers, trusted_hops) = (browsers(&controller.access), controller.access.proxies.trusted_hops);
     let key_file = controller.access.bootstrap_key_file.clone().unwrap_or_else(|| data_dir.join("operator.key"));
     let service_keys = ServiceKeys::random();
     let mut controller = Controller::start(Config {
@@ -184,6 +184,7 @@ async fn run(args: Args, data_dir: PathBuf) -> anyhow::Result<()> {
         guard: guard.clone(),
         limits: Limits { drain_spread: replicas.drain_spread.unwrap_or(DRAIN_SPREAD), ..Limits::default() },
         browsers,
+        trusted_hops,
     })
     .context("viewers cannot be served")?;
     let stop = CancellationToken::new();

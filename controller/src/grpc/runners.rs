@@ -5,13 +5,15 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use podling_proto::{
     control::{
-        BundlePiece, FetchBundleRequest, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest,
-        ReportResponse, Segment, SegmentResponse, report_request::Phase as Reported, runners_server::Runners,
+        BundlePiece, FetchBundleRequest, Heartbeat, LeaseAnswer, LeaseChange, Order, RegisterRequest, RegisterResponse,
+        ReportRequest, ReportResponse, Segment, SegmentResponse, report_request::Phase as Reported,
+        runners_server::Runners,
     },
     convert::Malformed,
 };
 use podling_session::{
-    id::{Incarnation, RunnerId, Uid},
+    audit::{Action, Entry},
+    id::{Incarnation, RunnerId, Uid, ViewerId},
     log::hash,
     phase::{End, Phase, Stage},
     session::{Isolation, LogRange, Session},
@@ -72,6 +74,14 @@ impl Runners for RunnersDoor {
         Ok(Response::new(SegmentResponse {}))
     }
 
+    async fn report_lease(&self, request: Request<LeaseChange>) -> Result<Response<LeaseAnswer>, Status> {
+        let runner = auth::runner(&self.core, request.metadata()).await?;
+        let change = request.into_inner();
+        let life = own(&runner, &change.uid, change.incarnation)?;
+        self.core.audit.record(lease_changed(&change)?.on(life.uid));
+        Ok(Response::new(LeaseAnswer {}))
+    }
+
     type FetchBundleStream = BoxStream<'static, Result<BundlePiece, Status>>;
 
     async fn fetch_bundle(
@@ -84,6 +94,16 @@ impl Runners for RunnersDoor {
         let pieces = bundle::pieces(&self.core, life, &wanted).await?;
         Ok(Response::new(drain::until(self.stop.clone(), pieces, Err(drain::draining()))))
     }
+}
+
+/// Viewers are told by the id that their attach has in the audit.
+fn lease_changed(change: &LeaseChange) -> Result<Entry, Error> {
+    let viewer = |text: &str| text.parse::<ViewerId>().map_err(|_| Malformed("holder, or by"));
+    let by = viewer(&change.by)?;
+    Ok(match change.holder.as_deref().map(viewer).transpose()? {
+        Some(holder) => Entry::done(Action::LeaseGrant).detail(format!("to {holder} by {by}")),
+        None => Entry::done(Action::LeaseRevoke).detail(format!("by {by}")),
+    })
 }
 
 async fn authenticated(core: &Core, metadata: &MetadataMap, segment: &Segment) -> Result<Incarnation, Error> {

@@ -1,14 +1,15 @@
 //! What operators do, as `podling admin` and as gRPC clients of other languages that know the service by reflection alone.
 
-use std::{path::Path, time::Duration};
+use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use podling_e2e::{
-    form::Form,
+    form::{Form, only_embedded},
     operator::ran,
     podling::{Podling, Session, binary},
     viewer::Viewer,
     wait::until,
 };
+use podling_servers::{Certificates, certificates};
 use podling_session::id::AttachNonce;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -161,4 +162,42 @@ async fn an_attach_is_in_the_audit_under_the_viewers_own_request_id() {
     .await;
     assert_eq!((&attach["request_id"], &attach["address"]), (&json!("viewers-own"), &json!("127.0.0.1")));
     assert_eq!((&attach["source"], &attach["subject"]), (&json!("session-token"), &json!("owner")));
+}
+
+#[tokio::test]
+async fn where_operators_come_with_certificates_one_of_the_authority_is_enough_and_another_opens_nothing() {
+    if only_embedded("two controllers of one machine cannot both serve operators on one port") {
+        return;
+    }
+    let (ours, others, folder) = (certificates(), certificates(), tempfile::tempdir().expect("a directory"));
+    let written = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).expect("room");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").to_string();
+    let (authority, certificate, key) =
+        (written("ca.pem", &ours.ca), written("server.pem", &ours.certificate), written("server.key", &ours.key));
+    let tls = ["--admin-tls-cert", &certificate, "--admin-tls-key", &key, "--admin-client-ca", &authority];
+    let podling = Podling::start_with(&[&["--admin-listen", &free], &tls[..]].concat()).await;
+    let ask = async |own: Option<&Certificates>| {
+        let mut command = Command::new(binary());
+        command.args(["admin", "stats", "--json", "--admin", &format!("https://{free}"), "--admin-ca", &authority]);
+        if let Some(Certificates { certificate, key, .. }) = own {
+            command.args(["--admin-cert", &written("own.pem", certificate), "--admin-key", &written("own.key", key)]);
+        } else {
+            command.arg("--api-key-file").arg(podling.data_dir().join("operator.key"));
+        }
+        // There is no key in this data directory.
+        command.arg("--data-dir").arg(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+        let output = timeout(PATIENCE, command.output()).await.expect("in time").expect("it can be started");
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let (served, said) = ask(Some(&ours)).await;
+    assert!(served, "{said}");
+    for own in [Some(&others), None] {
+        let (served, said) = ask(own).await;
+        assert!(!served, "{said}");
+    }
 }

@@ -6,6 +6,7 @@ use podling_e2e::{
     browser,
     podling::{Podling, Session},
     viewer::{Plain, Upgrade, Viewer, upgrade},
+    wait::until,
 };
 use podling_session::{frame::SUBPROTOCOL, id::AttachNonce};
 use reqwest::{Method, StatusCode};
@@ -58,6 +59,12 @@ async fn the_keyboard_is_asked_for_granted_and_taken_back() {
     let session = podling.run(REPEATER).await;
     let link = share(&podling, &session, json!({ "name": "Grace", "read_only": false })).await;
     browser::scenario("lease", &[&session.terminal_url, url(&link), &podling.url]).await;
+    until("the audit has every change of the lease", Duration::from_secs(10), async || {
+        let of = async |action| podling.admin(&["audit", "--action", action, "--session", &session.uid]).await;
+        let (granted, revoked) = (of("lease.grant").await, of("lease.revoke").await);
+        if (granted.len(), revoked.len()) == (2, 1) { Ok(()) } else { Err((granted, revoked)) }
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -161,7 +161,8 @@ async fn open(
     stop: &CancellationToken,
 ) -> Door {
     let (credential, issuer) = (SecretString::from("service-credential").into(), ISSUER.into());
-    let gateway = Gateway::new(Config { controller, credential, issuer, guard, limits, browsers: Browsers::default() })
+    let (browsers, trusted_hops) = (Browsers::default(), 0);
+    let gateway = Gateway::new(Config { controller, credential, issuer, guard, limits, browsers, trusted_hops })
         .expect("threads");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("bound");

@@ -41,7 +41,7 @@ use crate::{
 use outbound::Outbound;
 use view::Pace;
 
-pub(crate) use registry::Registry;
+pub(crate) use registry::{LeaseChange, Registry};
 
 /// How long a viewer may take to say what it wants.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -19,7 +19,10 @@ use podling_session::{
     token::Scope,
     viewers::{Accepted, Refused, StreamId, Viewers},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::{broadcast, watch},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::terminal::Hand;
@@ -29,6 +32,16 @@ const MAX_VIEWERS: usize = 4096;
 /// How long a new stream waits for the end of the one that it replaces. A connection that is dead takes no last word,
 /// and no other byte either.
 const REPLACE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Changes of the lease that may wait to be told: people make them.
+const LEASE_CHANGES: usize = 64;
+
+/// Who alone may type from now on, and who wanted it so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LeaseChange {
+    pub(crate) holder: Option<ViewerId>,
+    pub(crate) by: ViewerId,
+}
 
 /// Why a stream is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +74,7 @@ pub(crate) struct Registry {
     state: Mutex<State>,
     count: watch::Sender<u32>,
     roll: watch::Sender<Arc<Roll>>,
+    leases: broadcast::Sender<LeaseChange>,
 }
 
 #[derive(Debug)]
@@ -111,7 +125,13 @@ impl Registry {
             streams: HashMap::new(),
             draining: false,
         };
-        Registry { state: Mutex::new(state), count: watch::Sender::new(0), roll: watch::Sender::default() }
+        let (leases, _) = broadcast::channel(LEASE_CHANGES);
+        Registry { state: Mutex::new(state), count: watch::Sender::new(0), roll: watch::Sender::default(), leases }
+    }
+
+    /// What becomes of the lease from now on.
+    pub(crate) fn leases(&self) -> broadcast::Receiver<LeaseChange> {
+        self.leases.subscribe()
     }
 
     /// How many viewers are attached.
@@ -220,8 +240,13 @@ impl Viewer {
     /// Its wish of the lease, as far as it has a say.
     pub(super) fn wish(&self, wish: LeaseWish) {
         let mut state = self.registry.state();
+        let before = state.attendance.lease();
         if state.attendance.wish(self.id, wish) {
             self.registry.publish(&state);
+        }
+        let holder = state.attendance.lease();
+        if holder != before {
+            let _ = self.registry.leases.send(LeaseChange { holder, by: self.id }); // Nobody listens in some tests.
         }
     }
 

@@ -32,7 +32,7 @@ use crate::listen::Serves;
 pub(crate) use contact::{Contact, Patience};
 pub(crate) use control::{Vitals, attend};
 pub(crate) use orders::{Order, Orders, Stop};
-pub(crate) use report::{Phase, report_phases, report_segments};
+pub(crate) use report::{Phase, report_leases, report_phases, report_segments};
 
 /// How long one call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);

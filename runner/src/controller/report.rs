@@ -1,16 +1,19 @@
-//! Reports: what the runner has come to, and which segments of the log are sealed.
+//! Reports: what the runner has come to, which segments of the log are sealed, and who alone may type.
 
-use podling_proto::control::{Ended, ReportRequest, Running, Segment, report_request};
+use podling_proto::control::{self, Ended, ReportRequest, Running, Segment, report_request};
 use podling_session::{
     id::Incarnation,
     phase::{End, Stage},
     session::Isolation,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc,
+};
 use tracing::warn;
 
 use super::{Controller, ControllerError};
-use crate::terminal::Log;
+use crate::{attach::LeaseChange, terminal::Log};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Phase {
@@ -72,6 +75,34 @@ pub(crate) async fn report_segments(
         tokio::select! {
             () = settled.cancelled() => {}
             _ = sealed.changed() => {}
+        }
+    }
+}
+
+/// Reports what becomes of the lease, for as long as anybody may have it.
+pub(crate) async fn report_leases(
+    controller: Controller,
+    life: Incarnation,
+    mut changes: broadcast::Receiver<LeaseChange>,
+) {
+    loop {
+        let change = match changes.recv().await {
+            Ok(change) => change,
+            Err(RecvError::Lagged(lost)) => {
+                warn!("{lost} changes of the lease were not told");
+                continue;
+            }
+            Err(RecvError::Closed) => return,
+        };
+        let request = control::LeaseChange {
+            uid: life.uid.to_string(),
+            incarnation: life.number,
+            holder: change.holder.map(|holder| holder.to_string()),
+            by: change.by.to_string(),
+        };
+        let call = async |mut client: super::RunnersClient<_>, request| client.report_lease(request).await;
+        if let Err(error) = controller.call("a lease", request, call).await {
+            not_reported(&error);
         }
     }
 }

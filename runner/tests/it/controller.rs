@@ -7,8 +7,8 @@ use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
 use podling_daemon::{grpc, tls::Identity};
 use podling_proto::control::{
-    Assign, Beat, BundlePiece, FetchBundleRequest, Heartbeat, Order, RegisterRequest, RegisterResponse, ReportRequest,
-    ReportResponse, Segment, SegmentResponse, Stop, order, report_request,
+    Assign, Beat, BundlePiece, FetchBundleRequest, Heartbeat, LeaseAnswer, LeaseChange, Order, RegisterRequest,
+    RegisterResponse, ReportRequest, ReportResponse, Segment, SegmentResponse, Stop, order, report_request,
     runners_server::{Runners, RunnersServer},
 };
 use tokio::{
@@ -173,6 +173,11 @@ impl Runners for Service {
         signed(&request)?;
         push(&self.told.segments, request.into_inner());
         Ok(Response::new(SegmentResponse {}))
+    }
+
+    async fn report_lease(&self, request: Request<LeaseChange>) -> Result<Response<LeaseAnswer>, Status> {
+        signed(&request)?;
+        Ok(Response::new(LeaseAnswer {}))
     }
 
     type FetchBundleStream = Pin<Box<dyn Stream<Item = Result<BundlePiece, Status>> + Send>>;
