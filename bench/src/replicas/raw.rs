@@ -19,22 +19,28 @@ const SCHEMA: &str = include_str!("../../../controller/migrations/postgres/V1__s
 /// The rate limiter.
 const SCRIPT: &str = include_str!("../../../controller/src/limit/gcra.lua");
 const BEGIN: &str = "BEGIN; SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-const KEY: &str = "SELECT id, hash, tenant, subject, role, created_at FROM api_keys WHERE id = $1";
+const KEY: &str = "id, hash, old_hash, old_until, tenant, subject, role, scopes, name, created_at, expires_at, \
+    last_used_at, revoked_at";
 const SESSION: &str = "uid, id, tenant, subject, incarnation, phase, stage, end_reason, exit_code, detail, release, spec, \
-    created_at, started_at, ended_at, deleted_at, last_activity_at, isolation, log_first, log_end, viewers";
+    created_at, started_at, ended_at, deleted_at, last_activity_at, isolation, log_first, log_end, viewers, \
+    deadline_millis, idle_millis";
 const INSERT: &str = "INSERT INTO sessions (uid, tenant, subject, id, spec, created_at, start_deadline_at, deadline_millis, \
     idle_millis, sealed_key, sealed_secrets, last_activity_at, due_at, incarnation, phase, release, events) VALUES ($1, $2, \
     $3, $4, $5, $6, $7, $8, $9, $10, $11, $6, $6, 1, 'pending', 'held', 1) ON CONFLICT DO NOTHING RETURNING ";
 const EVENT: &str = "INSERT INTO events (uid, sequence, at, kind, detail) VALUES ($1, $2, $3, $4, $5)";
-const QUOTA: &str = "INSERT INTO quotas (scope, tenant, subject, held) SELECT $1, $2, $3, 1 WHERE CAST($4 AS BIGINT) > 0 \
-    ON CONFLICT (scope, tenant, subject) DO UPDATE SET held = quotas.held + 1 WHERE quotas.held < $4";
-const NAMED: &str = "FROM sessions WHERE tenant = $1 AND subject = $2 AND deleted_at IS NULL AND (id = $3 OR uid = $4)";
+const QUOTA: &str = "INSERT INTO quotas (scope, tenant, subject, held) SELECT $1, $2, $3, 1 \
+    WHERE CAST($4 AS BIGINT) > 0 AND CAST($5 AS BIGINT) > 0 ON CONFLICT (scope, tenant, subject) \
+    DO UPDATE SET held = quotas.held + 1 WHERE quotas.held < $4 AND quotas.stored_bytes < $5";
+/// The controller puts it together from what lies between its parameters.
+const NAMED: &str = "FROM sessions WHERE deleted_at IS NULL AND tenant = $1 AND subject = $2 AND (id = $3 OR uid = $4)";
 /// Whom the key belongs to that callers show.
 const CALLER: &str = "INSERT INTO api_keys (id, hash, tenant, subject, role, created_at) \
     VALUES ('key', decode(repeat('07', 32), 'hex'), 'local:user:owner', 'owner', 'operator', 0)";
 const SEALED: &str = "SELECT sealed_key, sealed_secrets FROM sessions WHERE uid = $1";
 /// About what the spec of a session without wishes takes.
 const SPEC_BYTES: usize = 300;
+/// More than is ever reached.
+const PLENTY: i64 = 1 << 40;
 const TENANT: &str = "local:user:owner";
 const OWNER: &str = "owner";
 
@@ -129,7 +135,7 @@ impl Prepared {
     async fn on(client: &Client) -> anyhow::Result<Prepared> {
         let found = format!("SELECT {SESSION} FROM sessions WHERE uid = $1");
         Ok(Prepared {
-            key: client.prepare(KEY).await?,
+            key: client.prepare(&format!("SELECT {KEY} FROM api_keys WHERE id = $1")).await?,
             insert: client.prepare(&format!("{INSERT}{SESSION}")).await?,
             event: client.prepare(EVENT).await?,
             quota: client.prepare(QUOTA).await?,
@@ -171,8 +177,8 @@ impl Asking {
         client.query(&sql.insert, &values).await?;
         let told = ("session.created", "The session was created.");
         client.execute(&sql.event, &[&uid, &1_i64, &hour, &told.0, &told.1]).await?;
-        client.execute(&sql.quota, &[&"owner", &TENANT, &OWNER, &10_000_000_i64]).await?;
-        client.execute(&sql.quota, &[&"tenant", &TENANT, &"", &10_000_000_i64]).await?;
+        client.execute(&sql.quota, &[&"owner", &TENANT, &OWNER, &PLENTY, &PLENTY]).await?;
+        client.execute(&sql.quota, &[&"tenant", &TENANT, &"", &PLENTY, &PLENTY]).await?;
         Ok(client.batch_execute("NOTIFY podling; COMMIT").await?)
     }
 
@@ -236,7 +242,12 @@ mod tests {
         check(SESSION, include_str!("../../../controller/src/store/row.rs"));
         let sessions = include_str!("../../../controller/src/store/sessions.rs");
         check(INSERT, sessions);
-        check(NAMED, sessions);
+        for part in
+            ["FROM sessions WHERE deleted_at IS NULL", " AND tenant = ", " AND subject = ", " AND (id = ", " OR uid = "]
+        {
+            assert!(NAMED.contains(part), "{part}");
+            check(part, sessions);
+        }
         check(EVENT, include_str!("../../../controller/src/store/tx.rs"));
         check(QUOTA, include_str!("../../../controller/src/store/quotas.rs"));
         check(SEALED, include_str!("../../../controller/src/store/phases.rs"));

@@ -14,7 +14,8 @@ use super::{error::Error, value::Row};
 
 /// What [`session`] reads.
 pub(super) const SESSION: &str = "uid, id, tenant, subject, incarnation, phase, stage, end_reason, exit_code, detail, \
-    release, spec, created_at, started_at, ended_at, deleted_at, last_activity_at, isolation, log_first, log_end, viewers, deadline_millis, idle_millis";
+    release, spec, created_at, started_at, ended_at, deleted_at, last_activity_at, isolation, log_first, log_end, viewers, \
+    deadline_millis, idle_millis";
 
 pub(super) fn session(row: Row<'_>) -> Result<Session, Error> {
     Ok(Session {

@@ -21,7 +21,7 @@ fn examples(section: &str) -> Vec<(&'static str, Bytes)> {
 #[test]
 fn every_example_of_a_server_frame_is_one() {
     let examples = examples("## Frames from the server");
-    assert_eq!(examples.len(), 12);
+    assert_eq!(examples.len(), 13);
     for (name, bytes) in examples {
         let frame = ServerFrame::decode(bytes.clone()).expect(name).expect(name);
         assert_eq!(frame.encode(), bytes, "{name}");
@@ -32,7 +32,7 @@ fn every_example_of_a_server_frame_is_one() {
 #[test]
 fn every_example_of_a_client_frame_is_one() {
     let examples = examples("## Frames from the client");
-    assert_eq!(examples.len(), 6);
+    assert_eq!(examples.len(), 7);
     for (name, bytes) in examples {
         let frame = ClientFrame::decode(bytes.clone()).expect(name).expect(name);
         assert_eq!(frame.encode(), bytes, "{name}");

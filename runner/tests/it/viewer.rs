@@ -130,6 +130,7 @@ impl Viewer {
             attach_response::Message::Mark(mark) => self.marks.push(mark),
             attach_response::Message::Resized(size) => self.sizes.push((size.rows, size.cols)),
             attach_response::Message::Viewers(count) => self.viewers = count,
+            attach_response::Message::Roll(_) => {} // Told to whoever asks for the lease.
             attach_response::Message::Exit(exit) => self.end = Some(Last::Exit(exit)),
             attach_response::Message::Closed(closed) => self.end = Some(Last::Closed(closed)),
             attach_response::Message::InputTaken(total) => self.taken = total,

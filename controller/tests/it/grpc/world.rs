@@ -242,7 +242,7 @@ async fn core(store: &Arc<Store>, directory: &TempDir) -> Core {
         bundles: Bundles::in_directory(&blobs, BundleArgs::default(), Duration::from_secs(300)),
         clock,
         orders: Arc::new(Orders::default()),
-        seats: Seats::new(10),
+        seats: Seats::new(3),
         beats: Arc::default(),
         audit: Arc::new(Audit::new(store.clone())),
         settings: Arc::new(settings()),
