@@ -1,10 +1,12 @@
 //! The real Firebase Auth emulator, at a port of its own.
 
-use std::{net::TcpListener, path::Path, process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+
+use podling_servers::free_port;
 
 use crate::wait::until;
 
@@ -17,12 +19,6 @@ pub struct Emulator {
     pub host: String,
     _child: Child,
     _home: TempDir,
-}
-
-/// A port that nobody has; whoever asked for it binds it soon.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket").port()
 }
 
 impl Emulator {

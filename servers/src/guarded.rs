@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
     io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
     os::unix::fs::{PermissionsExt, chown},
     path::Path,
     process::{Child, Command, Stdio},
@@ -54,12 +53,6 @@ pub(crate) fn unprivileged(program: &OsStr) -> Vec<OsString> {
     }
     words.push(program.to_owned());
     words
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// What a server says on its standard output and error.

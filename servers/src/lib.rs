@@ -5,12 +5,14 @@
 
 mod certificates;
 mod guarded;
+mod port;
 mod postgres;
 mod redis;
 mod tree;
 
 pub use self::{
     certificates::{Certificates, certificates},
+    port::free_port,
     postgres::Postgres,
     redis::Redis,
 };

@@ -17,6 +17,7 @@ use tokio_postgres::NoTls;
 use crate::{
     certificates,
     guarded::{self, Guarded},
+    port::free_port,
     tree,
 };
 
@@ -49,7 +50,7 @@ impl Postgres {
         let mut postgres = Postgres { folder, programs, port: 0, ca: made.ca, databases, running: None };
         let mut failures = Vec::new();
         for _ in 0..ATTEMPTS {
-            postgres.port = guarded::free_port();
+            postgres.port = free_port();
             match postgres.run() {
                 Ok(server) => {
                     postgres.running = Some(server);

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::{
     certificates,
     guarded::{self, Guarded},
+    port::free_port,
     tree,
 };
 
@@ -53,7 +54,7 @@ impl Redis {
         let mut redis = Redis { folder, port: 0, tls, running: None };
         let mut failures = Vec::new();
         for _ in 0..ATTEMPTS {
-            redis.port = guarded::free_port();
+            redis.port = free_port();
             guarded::write(&path.join("redis.conf"), &redis.configuration());
             match run(&path) {
                 Ok(server) => {

@@ -1,6 +1,6 @@
 //! What operators do, as `podling admin` and as gRPC clients of other languages that know the service by reflection alone.
 
-use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
+use std::{os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use podling_e2e::{
     form::{Form, only_embedded},
@@ -9,7 +9,7 @@ use podling_e2e::{
     viewer::Viewer,
     wait::until,
 };
-use podling_servers::{Certificates, certificates};
+use podling_servers::{Certificates, certificates, free_port};
 use podling_session::id::AttachNonce;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -176,7 +176,7 @@ async fn where_operators_come_with_certificates_one_of_the_authority_is_enough_a
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("our own file");
         path.to_str().expect("UTF-8").to_owned()
     };
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").to_string();
+    let free = format!("127.0.0.1:{}", free_port());
     let (authority, certificate, key) =
         (written("ca.pem", &ours.ca), written("server.pem", &ours.certificate), written("server.key", &ours.key));
     let tls = ["--admin-tls-cert", &certificate, "--admin-tls-key", &key, "--admin-client-ca", &authority];

@@ -2,10 +2,11 @@
 
 use podling_e2e::{
     browser,
-    firebase::{Emulator, PROJECT, free_port},
+    firebase::{Emulator, PROJECT},
     form::Form,
     podling::Podling,
 };
+use podling_servers::free_port;
 
 #[tokio::test]
 async fn users_sign_up_in_the_example_see_their_own_terminal_and_get_404_on_anothers() {

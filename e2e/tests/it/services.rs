@@ -1,11 +1,6 @@
 //! The three services as processes of their own, over TCP with TLS and nothing else.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use podling_e2e::{
     podling::{Session, binary},
@@ -13,6 +8,7 @@ use podling_e2e::{
     viewer::Viewer,
     wait::until,
 };
+use podling_servers::free_port;
 use podling_session::id::AttachNonce;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::StatusCode;
@@ -82,9 +78,8 @@ fn prepare(folder: &Path) {
     secret("service.key", "0123456789abcdef0123456789abcdef\n");
 }
 
-/// Free a moment ago.
 fn port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port")
+    ([127, 0, 0, 1], free_port()).into()
 }
 
 struct Services {

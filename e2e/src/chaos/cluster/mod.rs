@@ -6,7 +6,7 @@ mod service;
 use std::{
     fs::File,
     io::Write,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use podling_servers::{Postgres, Redis};
+use podling_servers::{Postgres, Redis, free_port};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -63,7 +63,7 @@ impl Cluster {
         let (postgres, redis) = (Postgres::start(), Redis::start());
         let postgres_link = Proxy::start(vec![format!("127.0.0.1:{}", postgres.port())]).await;
         let redis_link = Proxy::start(vec![format!("127.0.0.1:{}", redis.port())]).await;
-        let ports: Vec<u16> = free_ports(3 * REPLICAS)?;
+        let ports: Vec<u16> = (0..3 * REPLICAS).map(|_| free_port()).collect();
         let (apis, rest) = ports.split_at(REPLICAS);
         let (controls, gateways) = rest.split_at(REPLICAS);
         let control_link = Proxy::start(controls.iter().copied().map(local).collect()).await;
@@ -309,12 +309,6 @@ fn through(url: &str, port: u16, proxy: &Proxy) -> String {
 
 fn viewers_url(proxy: &Proxy) -> String {
     format!("http://{}", proxy.address)
-}
-
-/// Ports that were free a moment ago; all are held until the last is found.
-fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
-    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
 
 /// Gives the directory a small disk of its own, which only root can; whether it did.
