@@ -111,8 +111,12 @@ async fn whoever_is_no_operator_is_told_what_to_do() {
         assert_eq!(output.status.code(), Some(125));
         assert!(said.contains(words) && said.contains("PODLING_API_KEY"), "{said}");
     }
-    let stats = podling.admin(&["stats"]).await;
-    assert_eq!(stats[0]["gateways"], 1);
+    let gateways = Form::of_this_run().controllers(); // There are as many of each.
+    until("every gateway is counted", PATIENCE, async || {
+        let stats = podling.admin(&["stats"]).await;
+        if stats[0]["gateways"] == gateways { Ok(()) } else { Err(stats) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
