@@ -15,7 +15,12 @@ use uuid::Uuid;
 use super::{CALLERS, set};
 
 /// The tables.
-const SCHEMA: &str = include_str!("../../../controller/migrations/postgres/V1__sessions.sql");
+const SCHEMA: [&str; 4] = [
+    include_str!("../../../controller/migrations/postgres/V1__sessions.sql"),
+    include_str!("../../../controller/migrations/postgres/V4__keys.sql"),
+    include_str!("../../../controller/migrations/postgres/V5__quotas.sql"),
+    include_str!("../../../controller/migrations/postgres/V7__shares.sql"),
+];
 /// The rate limiter.
 const SCRIPT: &str = include_str!("../../../controller/src/limit/gcra.lua");
 const BEGIN: &str = "BEGIN; SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
@@ -86,7 +91,7 @@ impl Raw {
         let database = postgres.url(&runtime.block_on(postgres.database()));
         let (mut carried, mut connections) = (JoinSet::new(), Vec::new());
         runtime.block_on(async {
-            execute(&database, &[SCHEMA, set::NOT_YET, CALLER]).await?;
+            execute(&database, &[&SCHEMA[..], &[set::NOT_YET, CALLER]].concat()).await?;
             // Each process of Podling has one connection to Redis, which all of its callers share.
             let redis = redis::Client::open(redis.url())?.get_multiplexed_async_connection().await?;
             for _ in 0..CALLERS {
