@@ -172,7 +172,7 @@ impl Asking {
         client.query(&sql.key, &[&"key"]).await?;
         let mut allowance = redis::cmd("EVAL");
         allowance.arg(SCRIPT).arg(1).arg("rate:bench").arg(6).arg(60_000_000);
-        let _: u64 = allowance.query_async(&mut self.redis.clone()).await?;
+        let _: redis::Value = allowance.query_async(&mut self.redis.clone()).await?;
         self.ping().await?;
         client.simple_query(BEGIN).await?;
         let (hour, key, none): (i64, &[u8], Option<&[u8]>) = (3_600_000, &[7; 60], None);
