@@ -86,6 +86,7 @@ impl Pool {
     pub async fn run(&self, stop: CancellationToken) {
         let (mut look, mut looked) = (Look::Runners, Instant::now());
         loop {
+            let changed = self.core.system.changed(); // Before the look: a change in between is not lost.
             let rest = match timeout(STEP, self.keep(look)).await {
                 Ok(Ok(rest)) => rest,
                 Ok(Err(error)) => {
@@ -100,7 +101,7 @@ impl Pool {
             let next = async {
                 sleep(rest).await;
                 tokio::select! {
-                    () = self.core.system.changed() => sleep(REST).await,
+                    () = changed => sleep(REST).await,
                     () = sleep(POLL) => {}
                 }
             };

@@ -67,6 +67,7 @@ pub async fn run(core: Core, stop: CancellationToken) {
     let mut under_way = JoinSet::new();
     let mut due: Option<Instant> = None;
     loop {
+        let changed = core.system.changed(); // Before the look: a change in between is not lost.
         claim(&core, &mut under_way).await;
         let wake = due.map_or(Instant::now() + POLL, |due| due.min(Instant::now() + POLL));
         tokio::select! {
@@ -78,7 +79,7 @@ pub async fn run(core: Core, stop: CancellationToken) {
                     due = Some(due.map_or(again, |due| due.min(again)));
                 }
             }
-            () = core.system.changed() => {}
+            () = changed => {}
             () = sleep_until(wake) => due = due.filter(|due| *due > wake),
         }
     }

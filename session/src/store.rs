@@ -353,6 +353,7 @@ pub trait SystemStore: Send + Sync {
     /// older than every one still running. At most `limit`.
     async fn feed(&self, after: Cursor, limit: u32) -> Result<Feed, StoreError>;
 
-    /// Returns when work may be due or a session may have changed. A hint: callers poll as well.
+    /// Returns when work may be due or a session may have changed since the call, polled or not: whoever calls before
+    /// a look misses nothing. A hint: callers poll as well.
     async fn changed(&self);
 }

@@ -32,9 +32,10 @@ pub(crate) async fn run(core: Core, stop: CancellationToken) {
         return stop.cancelled().await;
     }
     let mut cursor = Cursor::default();
-    let mut hinted = Instant::now();
+    let mut turns = Turns::new(|| core.system.changed());
     let following = async {
         loop {
+            turns.next().await;
             match timeout(LOOK, look(&core, cursor)).await {
                 Ok(Ok(next)) => cursor = next,
                 Ok(Err(error)) => {
@@ -43,14 +44,34 @@ pub(crate) async fn run(core: Core, stop: CancellationToken) {
                 }
                 Err(_) => warn!("what others did could not be read in time"),
             }
-            sleep(REST).await;
-            let patience = if hinted.elapsed() < LATE { Duration::ZERO } else { POLL };
-            if timeout(patience, core.system.changed()).await.is_ok() {
-                hinted = Instant::now();
-            }
         }
     };
     stop.run_until_cancelled(following).await;
+}
+
+/// When to look: at first, at a hint, for a while after it, and now and then in any case.
+struct Turns<Listen, Hint> {
+    listen: Listen,
+    hint: Option<Hint>,
+    hinted: Instant,
+}
+
+impl<Listen: Fn() -> Hint, Hint: Future<Output = ()>> Turns<Listen, Hint> {
+    fn new(listen: Listen) -> Turns<Listen, Hint> {
+        Turns { listen, hint: None, hinted: Instant::now() }
+    }
+
+    /// Returns when it is time to look.
+    async fn next(&mut self) {
+        if let Some(hint) = self.hint.take() {
+            sleep(REST).await;
+            let patience = if self.hinted.elapsed() < LATE { Duration::ZERO } else { POLL };
+            if timeout(patience, hint).await.is_ok() {
+                self.hinted = Instant::now();
+            }
+        }
+        self.hint = Some((self.listen)()); // Before the look: a hint in between is not lost.
+    }
 }
 
 /// Tells of every end since the cursor; the cursor of the next look.
@@ -74,5 +95,36 @@ async fn look(core: &Core, mut cursor: Cursor) -> Result<Cursor, StoreError> {
             }
         }
         cursor = feed.next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hint_that_comes_during_a_look_or_the_rest_after_it_is_followed_at_once() {
+        let changed = Notify::new();
+        let mut turns = Turns::new(|| changed.notified());
+        turns.next().await;
+        let begun = Instant::now();
+        while begun.elapsed() < 2 * LATE + POLL {
+            turns.next().await; // Nothing happens any more.
+        }
+        let looked = Instant::now();
+        changed.notify_waiters();
+        turns.next().await;
+        assert_eq!(looked.elapsed(), REST, "hinted during a look");
+        while looked.elapsed() < 2 * LATE + POLL {
+            turns.next().await;
+        }
+        let looked = Instant::now();
+        tokio::join!(turns.next(), async {
+            sleep(REST / 2).await;
+            changed.notify_waiters();
+        });
+        assert_eq!(looked.elapsed(), REST, "hinted during a rest");
     }
 }

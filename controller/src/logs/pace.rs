@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use podling_session::store::SystemStore;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -16,7 +16,6 @@ const SPACING: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::f
 pub(crate) struct Pace<'a> {
     system: &'a dyn SystemStore,
     changed: BoxFuture<'a, ()>,
-    heard: bool,
     looked: Instant,
     spacing: Duration,
 }
@@ -25,25 +24,15 @@ impl<'a> Pace<'a> {
     /// Made before the first look.
     pub(crate) fn new(system: &'a dyn SystemStore) -> Pace<'a> {
         let spacing = *SPACING.start();
-        let mut pace = Pace { system, changed: system.changed(), heard: false, looked: Instant::now(), spacing };
-        pace.listen();
-        pace
+        Pace { system, changed: system.changed(), looked: Instant::now(), spacing }
     }
 
     /// Returns when a session may have changed since the look before, and soon in any case.
     pub(crate) async fn wait(&mut self) {
-        if !self.heard {
-            let _ = timeout(POLL, &mut self.changed).await; // Either way it is time to look again.
-        }
+        let _ = timeout(POLL, &mut self.changed).await; // Either way it is time to look again.
         sleep_until(self.looked + self.spacing).await;
         self.spacing = (self.spacing * 2).min(*SPACING.end());
         self.changed = self.system.changed();
-        self.listen();
         self.looked = Instant::now();
-    }
-
-    /// The first poll is what makes the store know of us.
-    fn listen(&mut self) {
-        self.heard = (&mut self.changed).now_or_never().is_some();
     }
 }

@@ -53,6 +53,7 @@ impl Controller {
             }
         }
         loop {
+            let changed = system.changed(); // Before the look: a change in between is not lost.
             let held = system.held().await?;
             if held.is_empty() {
                 return Ok(());
@@ -61,7 +62,7 @@ impl Controller {
                 system.end(life, &end).await?; // Of one that was created since, too.
             }
             tokio::select! {
-                () = system.changed() => {}
+                () = changed => {}
                 () = sleep(DRAIN_POLL) => {}
             }
         }

@@ -112,9 +112,3 @@ impl Store {
         outcome
     }
 }
-
-/// Wakes those who wait now, and one who is just about to.
-fn tell(changed: &Notify) {
-    changed.notify_waiters();
-    changed.notify_one();
-}

@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{statement::CHANNEL, target::Target};
-use crate::store::tell;
 
 /// From asking for a connection to having it.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -68,7 +67,7 @@ async fn hear(messages: impl Stream<Item = Result<AsyncMessage, Error>>, changed
     let mut messages = std::pin::pin!(messages);
     while let Some(message) = messages.next().await {
         match message {
-            Ok(AsyncMessage::Notification(_)) => tell(changed),
+            Ok(AsyncMessage::Notification(_)) => changed.notify_waiters(),
             Ok(_) => {}
             Err(error) => return error.into(),
         }
@@ -86,7 +85,7 @@ async fn ask(client: &Client, changed: &Notify, pause: &mut Duration) -> Lost {
             Err(_) => return Lost::Silent,
         }
         if !question.is_empty() {
-            tell(changed); // What happened before was not heard.
+            changed.notify_waiters(); // What happened before was not heard.
             *pause = SHORTEST_PAUSE;
             question.clear();
         }

@@ -28,7 +28,6 @@ pub use self::target::SettingsError;
 use super::{
     Clock, Engine, Store,
     error::{Error, NoAnswer},
-    tell,
     tx::{Connection, Kind, Tx},
 };
 
@@ -154,7 +153,7 @@ impl Postgres {
         statement::end(lent.client(), keep, changed).await?;
         lent.give_back();
         if keep && changed {
-            tell(&self.changed);
+            self.changed.notify_waiters();
         }
         outcome
     }

@@ -20,7 +20,7 @@ use super::{connection, statement::lock, transaction};
 use crate::store::{
     Clock,
     error::{Error, NoAnswer},
-    leases, tell,
+    leases,
     tx::{Kind, Tx},
     watch,
 };
@@ -137,7 +137,7 @@ impl Database {
         }
         let (outcome, changed) = transaction::run(&self.connection, &self.clock, work)?;
         if changed {
-            tell(&self.changed);
+            self.changed.notify_waiters();
         }
         Ok(outcome)
     }
