@@ -20,14 +20,11 @@ mod stats;
 mod ttyd;
 mod viewer;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Instant,
-};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
+use podling_e2e::workspace::root;
 
 use crate::{
     catalogue::Page,
@@ -139,11 +136,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// The workspace's root.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("bench lies in the workspace").to_owned()
 }
 
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]

@@ -1,6 +1,6 @@
 //! The real Firebase Auth emulator, at a port of its own.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use podling_servers::free_port;
 
-use crate::wait::until;
+use crate::{wait::until, workspace::e2e};
 
 pub const PROJECT: &str = "demo-podling";
 /// It loads some thousand files, beside whatever else the machine does.
@@ -32,8 +32,7 @@ impl Emulator {
         });
         let config = home.path().join("firebase.json");
         std::fs::write(&config, json!({ "emulators": emulators }).to_string()).expect("room for a file");
-        let program =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("firebase/node_modules/firebase-tools/lib/bin/firebase.js");
+        let program = e2e().join("firebase/node_modules/firebase-tools/lib/bin/firebase.js");
         assert!(program.is_file(), "`cargo xtask setup` installs firebase-tools");
         let log = std::fs::File::create(home.path().join("emulator.log")).expect("room for a file");
         let child = Command::new("node")

@@ -19,3 +19,4 @@ pub mod setting;
 pub mod store;
 pub mod viewer;
 pub mod wait;
+pub mod workspace;

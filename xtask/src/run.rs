@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::{Context, bail};
 
-/// The workspace's root.
+/// The workspace's root, as the cargo that runs us tells it: what it was when this was built may have moved since.
 pub(crate) fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().expect("xtask lies in the workspace").to_owned()
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo runs this");
+    Path::new(&package).parent().expect("xtask lies in the workspace").to_owned()
 }
 
 /// A cargo that is not told of the one that runs us.

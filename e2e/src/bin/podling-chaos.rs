@@ -1,14 +1,13 @@
 //! `cargo xtask chaos`: every fault in turn and docs/reliability.md, or a soak and docs/soak.md.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
-use podling_e2e::chaos::{cluster::Cluster, fault::Fault, report, soak::soak, trial};
+use podling_e2e::{
+    chaos::{cluster::Cluster, fault::Fault, report, soak::soak, trial},
+    workspace::root,
+};
 
 /// Breaks a cluster under traffic in every way, one after the other, and tells what it came to
 #[derive(Parser)]
@@ -96,8 +95,4 @@ fn write(name: &str, page: impl FnOnce(&str, &str) -> String) -> anyhow::Result<
     let path = root().join("docs").join(name);
     std::fs::write(&path, page(&date, format!("cargo xtask chaos {words}").trim_end()))
         .with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the workspace").to_owned()
 }

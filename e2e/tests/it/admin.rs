@@ -8,6 +8,7 @@ use podling_e2e::{
     podling::{Podling, Session, binary},
     viewer::Viewer,
     wait::until,
+    workspace::e2e,
 };
 use podling_servers::{Certificates, certificates, free_port};
 use podling_session::id::AttachNonce;
@@ -34,7 +35,7 @@ fn service(podling: &Podling) -> (String, std::path::PathBuf) {
 async fn walk(podling: &Podling, session: &Session, program: &Path, script: &str) {
     let (address, certificate) = service(podling);
     let mut command = Command::new(program);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script)).arg(address).arg(certificate);
+    command.arg(e2e().join(script)).arg(address).arg(certificate);
     command.arg(podling.data_dir().join("operator.key")).arg(&session.uid).args([&session.token, UNSIGNED]);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
     assert!(ran(command).await.contains("walked"));
@@ -51,7 +52,7 @@ async fn clients_of_two_other_languages_walk_the_admin_api_by_reflection() {
     };
     until("the create is in the audit", PATIENCE, recorded).await;
     walk(&podling, &session, Path::new("node"), "grpc/walk.mjs").await;
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/venv/bin/python");
+    let python = e2e().join("python/venv/bin/python");
     walk(&podling, &session, &python, "python/walk_admin.py").await;
 }
 

@@ -1,8 +1,8 @@
 //! The API as it describes itself: to people, and to programs that make their requests from the description.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
-use podling_e2e::{browser::scenario, podling::Podling};
+use podling_e2e::{browser::scenario, podling::Podling, workspace::e2e};
 use tokio::{process::Command, time::timeout};
 
 /// Some 800 requests.
@@ -17,7 +17,7 @@ async fn the_pages_of_docs_show_every_operation_and_load_nothing_from_elsewhere(
 #[tokio::test]
 async fn whatever_is_asked_after_the_description_is_answered_after_the_description() {
     let podling = Podling::start_with(&["--creates-per-minute", "100000"]).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let folder = e2e().join("python");
     let notes = tempfile::tempdir().expect("a place for what it notes for another run");
     let running = Command::new(folder.join("venv/bin/schemathesis"))
         .arg("--config-file")

@@ -1,6 +1,6 @@
 //! The real Claude Code, in a session, against a model of our own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use podling_e2e::{
     archive::{Answer, ArchiveServer, tar_gz_of},
@@ -8,6 +8,7 @@ use podling_e2e::{
     messages::{GO_ON, Messages},
     podling::Podling,
     process::with_argument,
+    workspace::e2e,
 };
 use serde_json::json;
 
@@ -17,7 +18,7 @@ const ANSWER: &str = "Nothing was found in this work folder.";
 
 /// What npm installed for this machine.
 fn claude() -> PathBuf {
-    let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("claude/node_modules/@anthropic-ai");
+    let modules = e2e().join("claude/node_modules/@anthropic-ai");
     let names = ["claude-code-linux-x64", "claude-code-linux-arm64"];
     let found = names.into_iter().map(|name| modules.join(name).join("claude")).find(|path| path.is_file());
     found.expect("`cargo xtask setup` installs Claude Code")

@@ -2,12 +2,14 @@
 
 use std::{fs, path::Path};
 
+use podling_e2e::workspace::root;
+
 #[test]
 fn every_test_that_the_specification_names_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the workspace");
+    let root = root();
     let specification = fs::read_to_string(root.join("docs/specification.md")).expect("the specification");
     let mut code = String::new();
-    collect(root, &mut code);
+    collect(&root, &mut code);
     let rows: Vec<_> = specification.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
     assert!(rows.len() > 5, "the table is read");
     for row in rows {

@@ -97,7 +97,7 @@ impl Verdict {
 
 impl Oracle {
     pub(crate) fn start() -> Oracle {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
+        let folder = Path::new("oracle");
         assert!(folder.join("node_modules/@xterm/headless").is_dir(), "@xterm/headless is missing: {INSTALL}");
         let mut child = Command::new("node")
             .arg(folder.join("oracle.mjs"))

@@ -31,7 +31,7 @@ fn size(cols: u32, rows: u32) -> WindowSize {
 
 /// The size at the start, what happened, and how many bytes were written.
 fn recording(name: &str) -> (WindowSize, Vec<Event>, usize) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/streams");
+    let folder = Path::new("tests/streams");
     let bytes = fs::read(folder.join(format!("{name}.bin"))).expect("the recording is there");
     let window = fs::read(folder.join(format!("{name}.json"))).expect("its window is there");
     let window: Window = serde_json::from_slice(&window).expect("its window has its shape");

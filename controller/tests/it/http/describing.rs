@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::app::{App, send};
 
-const CHECKED_IN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+/// Tests run in the folder of their package.
+const CHECKED_IN: &str = "openapi.json";
 
 #[tokio::test]
 async fn the_served_description_is_the_one_that_is_checked_in() {
@@ -18,7 +19,7 @@ async fn the_served_description_is_the_one_that_is_checked_in() {
     let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi.json");
     std::fs::write(&fresh, &served).expect("a place to write to");
     let checked_in = std::fs::read_to_string(CHECKED_IN).unwrap_or_default();
-    assert!(served == checked_in, "{CHECKED_IN} is stale: copy {} over it", fresh.display());
+    assert!(served == checked_in, "controller/{CHECKED_IN} is stale: copy {} over it", fresh.display());
 }
 
 #[test]
