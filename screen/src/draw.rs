@@ -11,6 +11,7 @@ use crate::cell::{Cell, Content};
 use crate::pen::{sgr, sgr_extra};
 use crate::rare::Rare;
 use crate::row::Row;
+use crate::width::width;
 
 /// Two columns wide and nothing to see.
 pub(crate) const WIDE_BLANK: char = '\u{3000}';
@@ -182,6 +183,9 @@ impl<'a> Writer<'a> {
     /// The first half of a wide character whose second half was overwritten: only at the edge, without wraparound, does the
     /// next character do so, or a wide one that finds no room and leaves the cell empty.
     fn cut_at_edge(&mut self, x: usize, y: usize, wide: Cell, last: Cell) {
+        if self.is_widened(wide) {
+            return self.widened(x, y, wide, last);
+        }
         self.go(x, y);
         self.text("\x1b[?7l");
         self.print(wide);
@@ -192,6 +196,46 @@ impl<'a> Writer<'a> {
         }
         self.text("\x1b[?7h");
         self.at = last.has_content().then_some((x + 2, y));
+    }
+
+    /// Two columns wide without a wide character: the marks of one that found no room in the last column, without
+    /// wraparound, have joined what is before it.
+    pub(crate) fn is_widened(&self, cell: Cell) -> bool {
+        cell.width() == 2 && self.chars(cell).next().is_some_and(|first| width(u32::from(first)) < 2)
+    }
+
+    /// The marks and the last character are printed in one go: another would cut what is two columns wide.
+    fn widened(&mut self, x: usize, y: usize, cell: Cell, last: Cell) {
+        self.clear_cells(x, y, cell, 1);
+        let (base, marks): (Vec<_>, Vec<_>) = self.chars(cell).partition(|code| width(u32::from(*code)) > 0);
+        self.pen(self.attr_of(cell));
+        self.go(x, y);
+        self.chars_out(&base);
+        if !last.has_content() && last != Cell::BLANK {
+            self.clear_cells(x + 1, y, last, 1);
+        }
+        self.pen(self.attr_of(last));
+        self.at = None;
+        self.go(x + 1, y);
+        self.text("\x1b[?7l");
+        self.chars_out(&[WIDE_BLANK]);
+        self.chars_out(&marks);
+        self.content(last.content());
+        self.text("\x1b[?7h");
+        self.at = last.has_content().then_some((x + 2, y));
+    }
+
+    fn chars(&self, cell: Cell) -> std::vec::IntoIter<char> {
+        let chars: Vec<_> = match cell.content() {
+            Content::Nothing => Vec::new(),
+            Content::Char(code) => char::from_u32(code).into_iter().collect(),
+            Content::Combined(index) => self.rare.combined(index).chars().collect(),
+        };
+        chars.into_iter()
+    }
+
+    fn chars_out(&mut self, chars: &[char]) {
+        self.out.extend(chars.iter().collect::<String>().bytes());
     }
 
     pub(crate) fn print(&mut self, cell: Cell) {
@@ -252,7 +296,9 @@ impl<'a> Writer<'a> {
     fn wrap(&mut self, y: usize, row: &Row, next: &Row) -> usize {
         let (cells, first) = (row.cells(), next.cells()[0]);
         let by_width = self.wide_wraps(row, next);
-        let at_end = self.at == Some((cells.len(), y));
+        // A cursor that is restored for the attributes has no wrap pending any more.
+        let attr = self.attr_of(first);
+        let at_end = self.at == Some((cells.len(), y)) && (attr.is_regular() || self.pen == Some(attr));
         if by_width || (at_end && first.has_content() && first.width() > 0 && !has_odd(next)) {
             if by_width {
                 self.go(cells.len() - 1, y);

@@ -209,9 +209,13 @@ fn here(writer: &mut Writer<'_>, terminal: &Terminal) {
 /// A wide character that found no room is not to be seen, but a combining one would join what is there.
 fn drop_again(writer: &mut Writer<'_>, terminal: &Terminal) {
     let (y, cells) = (terminal.active.y, terminal.active.row(terminal.active.y).cells());
+    let before = cells[cells.len() - 2];
+    if writer.is_widened(before) {
+        return; // It would be cut. Nothing is to be seen of what the next mark joins.
+    }
     if is_cut(cells, cells.len() - 1) {
         writer.go(cells.len() - 2, y);
-        content(writer, terminal, cells[cells.len() - 2]);
+        content(writer, terminal, before);
     }
     writer.text(WIDE_BLANK.encode_utf8(&mut [0; 4]));
 }
@@ -245,6 +249,8 @@ fn last_printed(writer: &Writer<'_>, terminal: &Terminal) -> Option<(usize, Cell
     let cell = *buffer.row(buffer.y).cells().get(x)?;
     let same = cell.width() == terminal.joins && cell.has_content() && cell.style() == terminal.style;
     let exact = terminal.pen.is_regular() || has_flags_of_saved(terminal);
+    let before = x.checked_sub(1).map(|before| buffer.row(buffer.y).cells()[before]);
+    let exact = exact && !before.is_some_and(|before| writer.is_widened(before));
     (same && exact && writer.attr_of(cell) == with_counting_extra(terminal.pen)).then_some((x, cell))
 }
 
@@ -341,6 +347,7 @@ mod tests {
         check("\x1b[1\"qprotected\x1b[0\"q not");
         check("e\u{301}漢\u{302}\r\x1b[C\x1b[2Cx");
         check("\x1b[32ma\r\u{301}b");
+        check("\x1b[?7l\x1b[1;18Hab漢\u{301}\u{302}c\x1b[2;20H漢\u{301}\u{302}\x1b[3;1H");
     }
 
     #[test]
@@ -354,6 +361,7 @@ mod tests {
         check("\x1b[7m0123456789abcdefghi漢字\x1b[2;1H\x1b[27mx");
         check(&format!("{line}{line}{line}{line}{line}{line}"));
         check(&format!("\x1b[?1049h{line}{line}{line}{line}{line}{line}"));
+        check(&format!("\x1b[4m\x1b8{line}\x1b]8;;l\x1b\\x\x1b]8;;\x1b\\\x1b[m"));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The index of this project's commands. CI runs nothing else.
 
 mod check;
+mod fuzz;
 mod run;
 mod setup;
 mod test;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -18,7 +19,7 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Install what the tests need and this machine lacks: Debian packages, npm packages, cargo-deny
+    /// Install what the tests need and this machine lacks: Debian packages, npm and PyPI packages, cargo-deny, cargo-fuzz
     Setup,
     /// Format, lint, document, and check licences and sources, without changing anything
     Check,
@@ -26,6 +27,12 @@ enum Command {
     Test,
     /// Delete sessions, and kill controllers and gateways, at every step of a start and of an attach in turn
     Steps,
+    /// Send what strangers may send to every decoder in `fuzz/targets`, led by the code that it reaches
+    Fuzz {
+        /// Seconds for each. Default: as many inputs as CI tries, the same in every run
+        #[arg(long, value_name = "SECONDS")]
+        seconds: Option<u64>,
+    },
     /// Break a cluster under traffic in every way, and see that nothing is lost
     #[command(disable_help_flag = true)]
     Chaos {
@@ -62,6 +69,7 @@ fn main() -> ExitCode {
         Command::Check => setup::run().and_then(|()| check::run()),
         Command::Test => setup::run().and_then(|()| check::run()).and_then(|()| test::run()),
         Command::Steps => setup::run().and_then(|()| test::steps()),
+        Command::Fuzz { seconds } => setup::run().and_then(|()| fuzz::run(seconds.map(Duration::from_secs))),
         Command::Chaos { arguments } => setup::run().and_then(|()| test::chaos(&arguments)),
         Command::Bench(Bench::Terminal { arguments }) => test::bench(&arguments),
         Command::Bench(Bench::Replicas { arguments }) => setup::run().and_then(|()| test::replicas(&arguments)),

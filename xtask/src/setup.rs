@@ -10,11 +10,12 @@ use anyhow::{Context, bail};
 use crate::run::{OWN_NODE, cargo, root, step, which};
 
 /// A program, and the Debian package that brings it.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("bwrap", "bubblewrap"),
     ("chromium", "chromium"),
     ("curl", "curl"),
     ("faketime", "faketime"),
+    ("g++", "g++"),
     ("gcc", "gcc"),
     ("git", "git"),
     ("initdb", "postgresql"),
@@ -32,13 +33,15 @@ const IN_SESSIONS: [(&str, &str); 3] = [("cargo", "cargo"), ("go", "golang-go"),
 
 /// The version whose verdicts `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_FUZZ: &str = "0.13.2";
 
 /// The oldest Node.js that playwright-core runs on.
 const NODE_MAJOR: u32 = 20;
 
 pub(crate) fn run() -> anyhow::Result<()> {
     debian()?;
-    cargo_deny()?;
+    extension("deny", CARGO_DENY)?;
+    extension("fuzz", CARGO_FUZZ)?;
     node()?;
     npm("e2e")?;
     npm("e2e/claude")?;
@@ -99,12 +102,13 @@ fn as_root(words: &[&str]) -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn cargo_deny() -> anyhow::Result<()> {
-    let have = Command::new("cargo").args(["deny", "--version"]).output();
-    if have.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim_ascii_end().ends_with(CARGO_DENY)) {
+/// An extension of cargo, in this version.
+fn extension(name: &str, version: &str) -> anyhow::Result<()> {
+    let have = Command::new("cargo").args([name, "--version"]).output();
+    if have.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim_ascii_end().ends_with(version)) {
         return Ok(());
     }
-    step(cargo(["install", "--locked", "--quiet", "cargo-deny", "--version", CARGO_DENY]))
+    step(cargo(["install", "--locked", "--quiet", &format!("cargo-{name}"), "--version", version]))
 }
 
 /// Debian 12 has version 18.

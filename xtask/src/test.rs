@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use crate::run::{cargo, root, step};
+use crate::{
+    fuzz,
+    run::{cargo, root, step},
+};
 
 /// The end-to-end tests that choose their form themselves, drive no Podling, or ask what is answered alike in each: once is
 /// enough for those.
@@ -27,6 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     // The end-to-end tests drive the built binaries, which `--workspace` puts beside them.
     step(cargo(["build", "--workspace", "--bins"]))?;
     step(cargo(["test", "--workspace", "--exclude", "podling-e2e", "--no-fail-fast"]))?;
+    fuzz::run(None)?;
     // One at a time: each starts a Podling of its own, browsers among them, on what may be two processors.
     let end_to_end = ["test", "--package", "podling-e2e", "--no-fail-fast"];
     step(cargo(end_to_end.into_iter().chain(["--", "--test-threads=1"])))?;

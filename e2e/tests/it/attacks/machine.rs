@@ -82,7 +82,7 @@ async fn another_user_than_root_walks_the_whole_road_with_the_limits_that_hold()
     assert_eq!((&ended["isolation"], &ended["exit_code"]), (&json!("reduced"), &json!(7)), "{ended}");
 
     let full = json!({
-        "command": "mkdir deep; cd deep; head -c 20M /dev/zero > x & cd ..; while :; do chmod 0 deep; chmod 700 deep; done",
+        "command": "mkdir deep; exec 3> deep/x; head -c 20M /dev/zero >&3 & while :; do chmod 0 deep; chmod 700 deep; done",
         "limits": { "disk_bytes": 8 << 20 },
     });
     let many = json!({ "command": "ulimit -u; head -c 6M /dev/zero > a; head -c 6M /dev/zero > b; sleep 600", "limits": { "disk_bytes": 8 << 20, "pids": 40 } });
