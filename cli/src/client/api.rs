@@ -102,6 +102,10 @@ impl Api {
         self.json(self.request(Method::POST, path).json(body)).await
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        self.json(self.request(Method::DELETE, path)).await
+    }
+
     /// Creates a session, once, however often it has to be asked for.
     pub(crate) async fn create(&self, body: &Value) -> Result<Value, ClientError> {
         let once = uuid::Uuid::new_v4().to_string();

@@ -85,6 +85,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "COMMAND")]
     pub(crate) install: Option<String>,
 
+    /// A question or task for the command, which finds it in CLAUDE_PROMPT
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+
+    /// Keep the command from the internet
+    #[arg(long)]
+    pub(crate) no_egress: bool,
+
     /// Print where the session can be seen, and leave it to itself
     #[arg(long, short)]
     pub(crate) detach: bool,
@@ -142,6 +150,39 @@ pub(crate) struct LsArgs {
     /// Only sessions with this label. May be repeated
     #[arg(long, short, value_name = "KEY=VALUE")]
     pub(crate) label: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ShareArgs {
+    /// The session's id or uid
+    pub(crate) id: String,
+
+    /// Whoever comes by the link may type. Default: watch alone
+    #[arg(long)]
+    pub(crate) write: bool,
+
+    /// How many times it may be used, up to 1000
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) uses: u32,
+
+    /// How long it may be used, from a minute to 30 days; whoever has come by it stays
+    #[arg(long, value_name = "DURATION", default_value = "1day", value_parser = humantime::parse_duration)]
+    pub(crate) expires: Duration,
+
+    /// Who it is for, as the others see it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// List the session's links
+    #[arg(long, conflicts_with_all = ["write", "uses", "expires", "name", "revoke"])]
+    pub(crate) list: bool,
+
+    /// Take this link back: who came by it has to leave
+    #[arg(long, value_name = "LINK", conflicts_with_all = ["write", "uses", "expires", "name"])]
+    pub(crate) revoke: Option<String>,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,

@@ -20,6 +20,7 @@ mod pack;
 mod progress;
 mod queries;
 mod run;
+mod share;
 mod terminal;
 mod upload;
 
@@ -34,7 +35,7 @@ use self::{
     attach::{Begin, Left, Plan, Style},
     error::ClientError,
 };
-pub(crate) use args::{AttachArgs, LogsArgs, LsArgs, RunArgs, StopArgs};
+pub(crate) use args::{AttachArgs, LogsArgs, LsArgs, RunArgs, ShareArgs, StopArgs};
 
 /// When Podling failed and not the command, as with Docker.
 const FAILED: u8 = 125;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// List your sessions, the youngest first
     Ls(LsArgs),
+    /// Make a link that lets others watch a session, or type in it; list such links, or take one back
+    Share(ShareArgs),
     /// End sessions
     Stop(StopArgs),
 }
@@ -76,6 +79,7 @@ async fn perform(command: Command, server: &ServerArgs, said: &ArgMatches) -> Re
         Command::Attach(attach) => attach_to(api, attach).await,
         Command::Logs(logs) => logs::print(&api, logs).await,
         Command::Ls(ls) => listing::list(&api, ls).await,
+        Command::Share(share) => share::share(&api, share).await,
         Command::Stop(stop) => listing::stop(&api, stop).await,
     }
 }
@@ -87,6 +91,7 @@ impl Command {
             Command::Attach(args) => &args.server,
             Command::Logs(args) => &args.server,
             Command::Ls(args) => &args.server,
+            Command::Share(args) => &args.server,
             Command::Stop(args) => &args.server,
         }
     }

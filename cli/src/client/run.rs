@@ -71,6 +71,12 @@ fn body(args: &RunArgs) -> Result<Value, ClientError> {
     if let Some(name) = &args.name {
         body.insert("id".to_owned(), json!(name));
     }
+    if let Some(prompt) = &args.prompt {
+        body.insert("prompt".to_owned(), json!(prompt));
+    }
+    if args.no_egress {
+        body.insert("egress".to_owned(), json!(false));
+    }
     if let Some(install) = &args.install {
         body.insert("install_cmd".to_owned(), json!(install));
     }

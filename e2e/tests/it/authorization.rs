@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use podling_e2e::{
     podling::{Podling, Session},
+    viewer::Viewer,
     wait::until,
 };
+use podling_session::id::AttachNonce;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -170,12 +172,18 @@ async fn wrong_credentials(world: &World) -> Vec<(&'static str, String)> {
     let path = format!("/api/sessions/{}/token", world.session.uid);
     let (_, ticket) = world.ask(&path, Method::POST, Some(json!({}))).await;
     let token = ticket["token"].as_str().expect("a token").to_owned();
+    let mut viewer = Viewer::attach(&world.podling.url, &world.session.uid, &token, AttachNonce::random()).await;
+    while viewer.resume.is_none() {
+        assert_eq!(viewer.step().await, None);
+    }
+    let (_, resume) = viewer.resume.take().expect("it came");
     let unsigned = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJvbmUiLCJhdWQiOiJkZW1vLXgifQ.";
     vec![
         ("another secret", format!("{id}_{}", secret.chars().rev().collect::<String>())),
         ("another id", format!("podling_0000000000000000_{secret}")),
         ("a session token", token.clone()),
         ("the token of a session, cut", token[..token.len() - 1].to_owned()),
+        ("a resume token", resume),
         ("an unsigned token", unsigned.to_owned()),
         ("words", "let me in".to_owned()),
         ("nothing", String::new()),
@@ -218,7 +226,7 @@ async fn every_route_refuses_whoever_may_not_and_changes_nothing() {
         }
         check_known(&world, operation, [&other, &reader, &user]).await;
     }
-    assert!(asked > 250, "{asked} requests");
+    assert!(asked > 280, "{asked} requests");
     assert_eq!(world.state().await, before);
 }
 

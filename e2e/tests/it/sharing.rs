@@ -4,11 +4,17 @@ use std::time::{Duration, Instant};
 
 use podling_e2e::{
     browser,
-    podling::{Podling, Session},
+    operator::ran,
+    podling::{Podling, Session, binary},
+    pty::Pty,
     viewer::{Plain, Upgrade, Viewer, upgrade},
     wait::until,
 };
-use podling_session::{frame::SUBPROTOCOL, id::AttachNonce};
+use podling_session::{
+    attendance::LeaseWish,
+    frame::{ClientFrame, SUBPROTOCOL},
+    id::AttachNonce,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -156,6 +162,53 @@ async fn stored(podling: &Podling) {
     assert_eq!(podling.delete(&path_of(&session, &link)).await.0, StatusCode::OK);
     assert_eq!(viewer.to_end().await.code, 4403);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_link_is_made_listed_and_taken_back_in_a_terminal() {
+    let podling = Podling::start().await;
+    let session = podling.run(REPEATER).await;
+    let share = async |words: &[&str]| {
+        let mut command = tokio::process::Command::new(binary());
+        command.args(["share", &session.uid, "--server", &podling.url]).args(words);
+        ran(command).await.trim_end().to_owned()
+    };
+    let link = json!({ "url": share(&["--write", "--uses", "2", "--name", "Ada", "--expires", "2h"]).await });
+    let mut viewer = guest(&podling, &session, &link).await;
+    viewer.sees("ready").await;
+    viewer.type_in("hello\n").await;
+    viewer.sees("got hello").await;
+    let watching: Value = serde_json::from_str(&share(&["--json"]).await).expect("JSON");
+    assert_eq!((&watching["read_only"], &watching["max_uses"]), (&json!(true), &json!(1)));
+    let listed = share(&["--list"]).await;
+    let row = listed.lines().find(|row| row.ends_with("  Ada")).expect("a line for each");
+    assert!(row.contains("  type   1/2 uses  until 20"), "{listed}");
+    share(&["--revoke", row.split(' ').next().expect("its id")]).await;
+    assert_eq!(viewer.to_end().await.code, 4403);
+    assert!(share(&["--list"]).await.contains("  type   1/2 uses  revoked"));
+}
+
+#[tokio::test]
+async fn a_terminal_is_told_who_alone_may_type() {
+    let podling = Podling::start().await;
+    let session = podling.run(REPEATER).await;
+    let mut terminal = Pty::podling(&podling.url, podling.home(), &["attach", &session.uid]);
+    terminal.sees("ready").await;
+    let link = share(&podling, &session, json!({ "name": "Ada", "read_only": false })).await;
+    let mut guest = guest(&podling, &session, &link).await;
+    let mut owner = Viewer::of(&podling, &session).await;
+    owner.sees("ready").await;
+    guest.sees("ready").await;
+    owner.send(ClientFrame::LeaseAsk(LeaseWish::Ask)).await;
+    terminal.sees("alone may type now: your keys go nowhere").await;
+    terminal.types("lost\r");
+    owner.type_in("mine\n").await;
+    owner.sees("got mine").await;
+    owner.send(ClientFrame::LeaseAsk(LeaseWish::GiveUp)).await;
+    terminal.sees("Everybody may type again.").await;
+    terminal.types("heard\r");
+    owner.sees("got heard").await;
+    assert!(!owner.text().contains("lost"), "{}", owner.text());
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ impl Outbound {
         if self.count.has_changed().is_ok_and(|changed| changed) {
             return Some(response(Message::Viewers(*self.count.borrow_and_update())));
         }
-        if self.pace != Pace::Plain && self.roll.has_changed().is_ok_and(|changed| changed) {
+        if self.roll.has_changed().is_ok_and(|changed| changed) {
             let roll = self.roll.borrow_and_update().clone();
             return Some(response(Message::Roll(called(&roll, self.viewer.number()))));
         }
@@ -334,7 +334,7 @@ impl Outbound {
                 self.redraw_from = u64::MAX; // There is no emulator any more.
             },
             _ = self.count.changed() => self.count.mark_changed(),
-            _ = self.roll.changed(), if self.pace != Pace::Plain => self.roll.mark_changed(),
+            _ = self.roll.changed() => self.roll.mark_changed(),
             _ = self.taken.changed() => self.taken.mark_changed(),
             _ = self.fetches.changed() => self.fetches.mark_changed(),
             () = sleep_until(self.progress + PROGRESS_TIMEOUT), if impatient => return None,

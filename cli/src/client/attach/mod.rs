@@ -9,6 +9,7 @@ mod local;
 mod seek;
 mod shown;
 mod socket;
+mod turn;
 mod typing;
 
 use std::{collections::VecDeque, io, time::Duration};
@@ -23,6 +24,7 @@ use self::{
     seek::{Found, Seeker},
     shown::{Piece, Writer, Written},
     socket::{Next, Socket},
+    turn::Turn,
 };
 pub(crate) use self::{
     local::is_terminal,
@@ -81,6 +83,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Left, ClientError> {
         waiting: VecDeque::new(),
         interactive,
         seeker: Seeker::new(plan.api, plan.uid, &plan.token, plan.begin, plan.reconnect)?,
+        turn: Turn::default(),
         problem: None,
         exit: None,
     };
@@ -96,6 +99,7 @@ struct Attachment {
     waiting: VecDeque<Piece>,
     interactive: bool,
     seeker: Seeker,
+    turn: Turn,
     /// What the server said before it closed.
     problem: Option<Problem>,
     exit: Option<Value>,
@@ -229,6 +233,14 @@ impl Attachment {
                 let mut stage: Value = serde_json::from_str(&json).unwrap_or_default();
                 stage["type"] = json!("stage");
                 self.show(Piece::Event(stage));
+            }
+            ServerFrame::Lease { json } => {
+                let mut roll: Value = serde_json::from_str(&json).unwrap_or_default();
+                if let Some(text) = self.turn.told(&roll) {
+                    self.show(Piece::Note(text));
+                }
+                roll["type"] = json!("people");
+                self.show(Piece::Event(roll));
             }
             ServerFrame::Mark { text } => self.show(Piece::Note(text)),
             ServerFrame::InputTaken { total } => self.input.typing.taken(total),

@@ -71,6 +71,17 @@ fn uploads(server: &Podling) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
+async fn a_prompt_and_no_way_out_are_passed_on() {
+    let server = Podling::start().await;
+    let (folder, line) = (folder(&[("a", b"x")]), r#"echo "asked to $CLAUDE_PROMPT""#);
+    let words = ["--name", "asked", "--prompt", "look twice", "--no-egress", "--", line];
+    let output = command(&server, &server.url, folder.path(), &words).output().await.expect("podling runs");
+    assert!(output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("asked to look twice"), "{output:?}");
+    assert_eq!(server.session("asked").await["egress"], false);
+}
+
+#[tokio::test]
 async fn a_folder_runs_in_a_session_with_its_variables_and_its_exit_code() {
     let server = Podling::start().await;
     let folder = folder(&[
