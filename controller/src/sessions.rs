@@ -88,12 +88,12 @@ pub struct Answered {
     pub outcome: Result<Ticket, Error>,
 }
 
-/// Makes a session for its owner. The rules come before the rate limit, so that mistakes cost no allowance, and the
+/// Makes a session for who asks. The rules come before the rate limit, so that mistakes cost no allowance, and the
 /// token before the row, so that a signer that is down leaves nothing behind.
-pub async fn create(core: &Core, owner: &Owner, request: Request) -> Answered {
+pub async fn create(core: &Core, caller: &Principal, request: Request) -> Answered {
     let mut allowance = None;
     let began = Instant::now();
-    let outcome = try_create(core, owner, request, &mut allowance).await;
+    let outcome = try_create(core, caller, request, &mut allowance).await;
     if outcome.is_ok() {
         metrics::histogram!("podling_create_seconds").record(began.elapsed());
     }
@@ -102,10 +102,11 @@ pub async fn create(core: &Core, owner: &Owner, request: Request) -> Answered {
 
 async fn try_create(
     core: &Core,
-    owner: &Owner,
+    caller: &Principal,
     request: Request,
     allowance: &mut Option<Allowance>,
 ) -> Result<Ticket, Error> {
+    let owner = &caller.owner;
     let quota = quotas::effective(core, owner).await?;
     let (spec, secrets) = check(core, &request, &quota)?;
     if let Some(Source::Bundle(sum)) = &spec.source
@@ -120,7 +121,7 @@ async fn try_create(
         return Err(Error::RateLimited { retry_after });
     }
     let uid = Uid::new();
-    let token = mint(core, Claimed::own(owner, uid)).await?;
+    let token = mint(core, Claimed::by(caller, uid)).await?;
     let key = SessionKey::random();
     let new = new_session(core, owner, uid, spec, core.seal.seal(uid, &key, &secrets), &request, &quota);
     let id = new.id.clone();
@@ -135,7 +136,7 @@ async fn try_create(
         Created::New(session) => Ok(created(core, session, token, "cold")),
         Created::Claimed(session, _) => Ok(created(core, session, token, "warm")),
         Created::Existing(session) => {
-            let token = mint(core, Claimed::own(owner, session.uid)).await?;
+            let token = mint(core, Claimed::by(caller, session.uid)).await?;
             Ok(Ticket { session, token, origin: Origin::Repeated })
         }
         Created::IdTaken => Err(Error::IdTaken(id)),
@@ -196,9 +197,7 @@ pub async fn delete(core: &Core, reach: &Reach, id: &SessionId) -> Result<Sessio
 /// A fresh token for a session, which names who asked. Ended sessions have them too: their stored log can be attached to.
 pub async fn token(core: &Core, caller: &Principal, id: &SessionId) -> Result<Ticket, Error> {
     let session = get(core, &caller.reach(), id).await?;
-    let who = Who { name: caller.name.as_deref().map(str::to_owned), share: None };
-    let claimed = Claimed { who, ..Claimed::own(&caller.owner, session.uid) };
-    let token = mint(core, claimed).await?;
+    let token = mint(core, Claimed::by(caller, session.uid)).await?;
     Ok(Ticket { session, token, origin: Origin::Repeated })
 }
 
@@ -248,9 +247,10 @@ pub(crate) struct Claimed<'a> {
 }
 
 impl<'a> Claimed<'a> {
-    /// For the owner of a session.
-    fn own(owner: &'a Owner, uid: Uid) -> Claimed<'a> {
-        Claimed { owner, uid, scope: Scope::ReadWrite, who: Who::default() }
+    /// For who may do everything with a session. It names who asked.
+    fn by(caller: &'a Principal, uid: Uid) -> Claimed<'a> {
+        let who = Who { name: caller.name.as_deref().map(str::to_owned), share: None };
+        Claimed { owner: &caller.owner, uid, scope: Scope::ReadWrite, who }
     }
 }
 
@@ -287,13 +287,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_for_one_session_and_one_life() {
-        let (owner, uid) = (Principal::local_owner().owner, Uid::new());
+    fn a_token_is_for_one_session_and_one_life_and_names_who_asked() {
+        let (caller, uid) = (Principal { name: Some("Ann".into()), ..Principal::local_owner() }, Uid::new());
         let now = Timestamp::from_second(1_000).expect("a small second");
-        let one = claims("podling", Claimed::own(&owner, uid), now, Duration::from_secs(300));
-        let two = claims("podling", Claimed::own(&owner, uid), now, Duration::from_secs(300));
+        let one = claims("podling", Claimed::by(&caller, uid), now, Duration::from_secs(300));
+        let two = claims("podling", Claimed::by(&caller, uid), now, Duration::from_secs(300));
         assert_eq!((one.iat, one.exp, one.sid, one.aud.as_str()), (1_000, 1_300, uid, "ws"));
         assert_eq!((one.sub.as_str(), one.tid.as_str()), ("owner", "local:user:owner"));
+        assert_eq!((one.who.name.as_deref(), one.who.is_owner()), (Some("Ann"), true));
         assert_ne!(one.jti, two.jti);
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn create(State(door): State<Arc<Door>>, caller: Writes, body: 
         Ok(request) => request,
         Err(refusal) => return refusal.into_response(),
     };
-    let Answered { allowance, outcome } = sessions::create(&door.core, caller.owner(), request).await;
+    let Answered { allowance, outcome } = sessions::create(&door.core, caller.principal(), request).await;
     let mut response = match outcome {
         Ok(ticket) => ticket_response(&door, ticket),
         Err(error) => Refusal::from(error).into_response(),

@@ -90,7 +90,7 @@ async fn a_claimed_runner_starts_while_the_disk_writes_and_the_caller_hears_of_i
     creating.spawn(async move {
         let draft = Draft { command: Some("true".into()), ..Draft::default() };
         let request = Request { id: None, draft, idempotency: None };
-        sessions::create(&core, &Principal::local_owner().owner, request).await.outcome
+        sessions::create(&core, &Principal::local_owner(), request).await.outcome
     });
     let Some(order::Order::Assign(assign)) = line.order().await else { panic!("not assigned") };
     assert!(creating.try_join_next().is_none(), "nobody hears of a session that a power failure may undo");

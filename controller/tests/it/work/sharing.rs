@@ -8,7 +8,7 @@ use podling_proto::{
     control::{Heartbeat, Order, RegisterRequest, Stop, order, runners_client::RunnersClient},
 };
 use podling_servers::Postgres;
-use podling_session::{phase::Phase, session::Session, spec::Draft};
+use podling_session::{phase::Phase, principal::Principal, session::Session, spec::Draft};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::{
@@ -19,7 +19,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Streaming, transport::Channel};
 
-use super::world::{OBEDIENT, PROMISED, id, kill_runners, owner, put_runner, start_on, try_start_on};
+use super::world::{OBEDIENT, PROMISED, id, kill_runners, put_runner, start_on, try_start_on};
 use crate::wait::until;
 
 struct Shared {
@@ -50,7 +50,7 @@ impl Shared {
 async fn create(core: &Core) -> Session {
     let draft = Draft { command: Some("true".to_owned()), ..Draft::default() };
     let request = sessions::Request { id: None, draft, idempotency: None };
-    sessions::create(core, &owner(), request).await.outcome.expect("a session").session
+    sessions::create(core, &Principal::local_owner(), request).await.outcome.expect("a session").session
 }
 
 async fn launched(core: &Core, session: &Session) {

@@ -1,8 +1,8 @@
 //! Many sessions at once.
 
-use podling_session::{phase::Phase, principal::Owner, session::Session};
+use podling_session::{phase::Phase, principal::Principal, session::Session};
 
-use super::world::{OBEDIENT, World, owner};
+use super::world::{OBEDIENT, World};
 
 /// As many as the work loop does at once.
 const AT_ONCE: usize = 16;
@@ -21,8 +21,9 @@ async fn starts_that_share_a_machine_wait_for_those_before_but_not_for_ever() {
     let world = World::start(OBEDIENT).await;
     let mut sessions = Vec::new();
     for number in 0..AT_ONCE + 2 {
-        let owner = Owner { subject: number.to_string().into(), ..owner() };
-        sessions.push(world.create_for(&owner).await);
+        let mut caller = Principal::local_owner();
+        caller.owner.subject = number.to_string().into();
+        sessions.push(world.create_for(&caller).await);
     }
     // None of these runners ever says a word.
     world.started(&sessions[AT_ONCE - 1]).await;

@@ -20,13 +20,7 @@ use podling_controller::{
     sessions,
 };
 use podling_daemon::service_key::ServiceKeys;
-use podling_session::{
-    id::SessionId,
-    phase::Phase,
-    principal::{Owner, Principal},
-    session::Session,
-    spec::Draft,
-};
+use podling_session::{id::SessionId, phase::Phase, principal::Principal, session::Session, spec::Draft};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
@@ -79,13 +73,13 @@ impl World {
     }
 
     pub(super) async fn create(&self) -> Session {
-        self.create_for(&owner()).await
+        self.create_for(&Principal::local_owner()).await
     }
 
-    pub(super) async fn create_for(&self, owner: &Owner) -> Session {
+    pub(super) async fn create_for(&self, caller: &Principal) -> Session {
         let draft = Draft { command: Some("true".to_owned()), ..Draft::default() };
         let request = sessions::Request { id: None, draft, idempotency: None };
-        sessions::create(self.core(), owner, request).await.outcome.expect("a session").session
+        sessions::create(self.core(), caller, request).await.outcome.expect("a session").session
     }
 
     pub(super) async fn delete(&self, session: &Session) {
@@ -197,10 +191,6 @@ pub(super) async fn try_start_on(data: &Path, database: Database) -> anyhow::Res
         args: Whole::parse_from(words).args,
     };
     Controller::start(config).await
-}
-
-pub(super) fn owner() -> Owner {
-    Principal::local_owner().owner
 }
 
 pub(super) fn id(session: &Session) -> SessionId {
