@@ -8,8 +8,12 @@ pub(crate) fn text(terminal: &Terminal) -> String {
     let mut text = String::new();
     for y in 0..terminal.active.height() {
         let mut line = String::new();
-        for cell in terminal.active.row(y).cells().iter().filter(|cell| !cell.is_tail()) {
+        let mut wide = false;
+        for cell in terminal.active.row(y).cells() {
+            let is_half = std::mem::replace(&mut wide, cell.width() == 2) && cell.is_tail();
             match cell.content() {
+                Content::Nothing if is_half => {}
+                // Also the second half of what is not there any more.
                 Content::Nothing => line.push(' '),
                 Content::Char(code) => line.extend(char::from_u32(code)),
                 Content::Combined(index) => line.push_str(terminal.rare.combined(index)),
@@ -29,5 +33,6 @@ mod tests {
     #[test]
     fn rows_lose_the_blanks_at_their_end() {
         assert_eq!(Fed::new(5, 20, "a  \r\n\r\n 漢e\u{301} ").0.text(), "a\n\n 漢e\u{301}\n\n");
+        assert_eq!(Fed::new(5, 20, "漢x\x1b[1;2H\x1b['}").0.text(), "   x\n\n\n\n");
     }
 }
