@@ -23,8 +23,11 @@ use tonic::transport::server::Router;
 
 use crate::data_dir::DataDir;
 
-/// On one machine a connection stands at once, or nobody listens.
+/// On one machine a connection stands or is refused at once.
 const PROBE: Duration = Duration::from_millis(200);
+
+/// Nobody writes a few lines for so long.
+const WRITING: Duration = Duration::from_secs(60);
 
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Administration")]
@@ -114,8 +117,11 @@ fn tell(directory: &Path, bound: SocketAddr, der: &[u8]) -> io::Result<PathBuf> 
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
-        if !is_alive(&path) {
-            std::fs::remove_file(&path)?;
+        if is_left(&path)
+            && let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error); // Another controller that starts may have been faster.
         }
     }
     let lines = STANDARD.encode(der).into_bytes();
@@ -123,22 +129,52 @@ fn tell(directory: &Path, bound: SocketAddr, der: &[u8]) -> io::Result<PathBuf> 
     let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
     let told = serde_json::json!({ "address": format!("https://{bound}"), "certificate": pem });
     let path = directory.join(format!("{:016x}.json", rand::random::<u64>()));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let new = path.with_extension("new"); // Whoever reads finds all of it.
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     writeln!(file, "{told}")?;
+    std::fs::rename(&new, &path)?;
     Ok(path)
 }
 
-fn is_alive(path: &Path) -> bool {
+/// Whether who wrote it does not serve any more. One that cannot be read is being written, unless it is old.
+fn is_left(path: &Path) -> bool {
     let address = || {
         let told: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
         told["address"].as_str()?.strip_prefix("https://")?.parse().ok()
     };
-    address().is_some_and(|address: SocketAddr| TcpStream::connect_timeout(&address, PROBE).is_ok())
+    match address() {
+        // One that is only slow serves still.
+        Some(address) => TcpStream::connect_timeout(&address, PROBE)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused),
+        None => {
+            path.metadata().and_then(|file| file.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > WRITING))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn controllers_that_start_at_once_clear_what_is_left_and_nothing_of_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let alive = listener.local_addr().expect("an address");
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        for _ in 0..10 {
+            for number in 0..20 {
+                let dead = folder.path().join(format!("dead-{number}.json"));
+                std::fs::write(dead, r#"{"address":"https://127.0.0.1:1"}"#).expect("room");
+            }
+            std::thread::scope(|scope| {
+                let starting = [(); 4].map(|()| scope.spawn(|| tell(folder.path(), alive, b"der").expect("told")));
+                let told = starting.map(|controller| controller.join().expect("it ends"));
+                assert!(told.iter().all(|path| path.exists()));
+            });
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 10 * 4);
+    }
 
     #[test]
     fn a_port_is_told_beside_those_of_the_living_and_in_place_of_those_of_the_dead() {

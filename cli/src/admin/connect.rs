@@ -106,7 +106,10 @@ async fn of_this_machine(directory: &Path) -> Result<Channel, AdminError> {
     let file = |source| AdminError::File { path: directory.to_owned(), source };
     let mut refused = AdminError::Here(format!("no Podling serves operators from {}", directory.display()));
     for entry in std::fs::read_dir(directory).map_err(file)? {
-        let told = std::fs::read(entry.map_err(file)?.path()).map_err(file)?;
+        let told = match std::fs::read(entry.map_err(file)?.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue, // It has just ended.
+            told => told.map_err(file)?,
+        };
         let told: serde_json::Value = serde_json::from_slice(&told).unwrap_or_default();
         let (Some(address), Some(pem)) = (told["address"].as_str(), told["certificate"].as_str()) else { continue };
         let (Ok(address), Ok(trust)) = (address.parse(), Trust::authority(pem.as_bytes())) else { continue };
