@@ -62,18 +62,21 @@ pub(crate) fn chaos(arguments: &[String]) -> anyhow::Result<()> {
 
 /// Builds and runs the benchmark of the terminal.
 pub(crate) fn bench(arguments: &[String]) -> anyhow::Result<()> {
-    measure(&["podling-cli"], &[], arguments)
+    measure(&[], arguments)
 }
 
 /// Builds and runs the benchmark of replicas.
 pub(crate) fn replicas(arguments: &[String]) -> anyhow::Result<()> {
-    measure(&["podling-controller", "podling-gateway", "podling-runner"], &["replicas"], arguments)
+    measure(&["replicas"], arguments)
 }
 
-fn measure(measured: &[&str], words: &[&str], arguments: &[String]) -> anyhow::Result<()> {
+/// What is measured: built together, so that the second of two benchmarks has nothing left to build.
+const MEASURED: [&str; 4] = ["podling-cli", "podling-controller", "podling-gateway", "podling-runner"];
+
+fn measure(words: &[&str], arguments: &[String]) -> anyhow::Result<()> {
     let profile = if arguments.iter().any(|argument| argument == "--ci") { "ci" } else { "release" };
     let bench = ["--profile", profile, "--package", "podling-bench"];
-    let measured = measured.iter().flat_map(|package| ["--package", package]);
+    let measured = MEASURED.into_iter().flat_map(|package| ["--package", package]);
     step(cargo(["build", "--bins"].into_iter().chain(bench).chain(measured)))?;
     let run = ["run", "--quiet"].into_iter().chain(bench).chain(["--"]).chain(words.iter().copied());
     step(cargo(run.chain(arguments.iter().map(String::as_str))))
