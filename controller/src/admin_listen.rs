@@ -120,8 +120,9 @@ fn tell(directory: &Path, bound: SocketAddr, der: &[u8]) -> io::Result<PathBuf> 
         if is_left(&path)
             && let Err(error) = std::fs::remove_file(&path)
             && error.kind() != io::ErrorKind::NotFound
+        // Another controller that starts may be faster.
         {
-            return Err(error); // Another controller that starts may have been faster.
+            return Err(error);
         }
     }
     let lines = STANDARD.encode(der).into_bytes();

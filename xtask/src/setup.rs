@@ -33,6 +33,7 @@ const IN_SESSIONS: [(&str, &str); 3] = [("cargo", "cargo"), ("go", "golang-go"),
 
 /// The version whose verdicts `deny.toml` is written for.
 const CARGO_DENY: &str = "0.20.2";
+/// One that fuzzes without a nightly compiler.
 const CARGO_FUZZ: &str = "0.13.2";
 
 /// The oldest Node.js that playwright-core runs on.

@@ -210,8 +210,7 @@ impl SystemStore for Store {
         self.look(async move |tx: &Tx<'_>| events::feed(tx, after, limit).await).await
     }
 
-    /// Heard from the call on, and not only from the first poll: made before a caller reads, it misses nothing that
-    /// happens after. Heartbeats are not told.
+    /// `Notified` counts from its making; an `async fn` would make it at the first poll. Heartbeats are not told.
     fn changed<'life0, 'async_trait>(&'life0 self) -> Pin<Box<dyn Future<Output = ()> + Send + 'async_trait>>
     where
         'life0: 'async_trait,
